@@ -1,0 +1,108 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// One set of rules for every target: Swift 6 mode, explicit `any`, imports that are internal and visible per file.
+/// In CI a warning is an error; on a newcomer's newer compiler it stays a warning.
+let rules: [SwiftSetting] =
+  [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+  ] + (Context.environment["CI"] == nil ? [] : [.treatAllWarnings(as: .error)])
+
+let nio: [Target.Dependency] = [
+  .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOPosix", package: "swift-nio"),
+  .product(name: "NIOHTTP1", package: "swift-nio"),
+]
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: rules)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+  .testTarget(
+    name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, resources: resources,
+    swiftSettings: rules)
+}
+
+let package = Package(
+  name: "aitbc",
+  products: [
+    .executable(name: "aitbc", targets: ["aitbc"]),
+    .library(name: "MarketplaceClient", targets: ["MarketplaceClient"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+  ],
+  targets: [
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .target(name: "CSupervisor"),
+
+    target("JSON"),
+    target("Marketplace", ["JSON"]),
+    target("Clocks", ["Marketplace"]),
+    target("Cryptography", ["COpenSSL"]),
+    target("Wire", ["JSON", "Marketplace"]),
+    target("WebSocket", ["CZlib", "Cryptography"]),
+    target(
+      "WebSocketTransport",
+      ["WebSocket", "Cryptography", log, .product(name: "NIOSSL", package: "swift-nio-ssl")] + nio),
+    target("ResultPackage", ["CZlib", "Cryptography"]),
+    target(
+      "Store",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", log,
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ]),
+    target(
+      "Coordinator",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage", "Store",
+        log,
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "DequeModule", package: "swift-collections"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ] + nio),
+    target(
+      "MarketplaceClient",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage", log,
+        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+      ] + nio),
+    target(
+      "Miner",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "MarketplaceClient",
+        "CSupervisor", log,
+      ] + nio),
+    .executableTarget(
+      name: "aitbc",
+      dependencies: [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "ResultPackage", "Store", "Coordinator", "Miner", "MarketplaceClient", "CSupervisor",
+        log, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], swiftSettings: rules),
+    .executableTarget(
+      name: "websocket-echo",
+      dependencies: [
+        "WebSocket", "WebSocketTransport", log,
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ] + nio, swiftSettings: rules),
+  ]
+)

@@ -1,0 +1,66 @@
+/// What an identifier names; gives the prefix it is written with.
+public protocol IdentifierKind: Sendable {
+  /// The letters before the underscore, `job` for jobs.
+  static var prefix: String { get }
+}
+
+public enum JobKind: IdentifierKind { public static let prefix = "job" }
+public enum MinerKind: IdentifierKind { public static let prefix = "miner" }
+public enum AccountKind: IdentifierKind { public static let prefix = "acct" }
+public enum ShareKind: IdentifierKind { public static let prefix = "share" }
+
+public typealias JobID = Identifier<JobKind>
+public typealias MinerID = Identifier<MinerKind>
+public typealias AccountID = Identifier<AccountKind>
+public typealias ShareID = Identifier<ShareKind>
+
+/// A public name: prefix, underscore, 26 lower-case base32 characters (48 bits of milliseconds, then 80 random bits;
+/// the ULID layout), so that sorting by text is sorting by time of creation.
+///
+/// It is no secret and proves nothing: access is decided by keys.
+public struct Identifier<Kind: IdentifierKind>: Hashable, Comparable, Sendable, CustomStringConvertible {
+  /// The whole text, prefix included.
+  public let rawValue: String
+
+  /// Takes exactly what ``init(at:using:)`` makes; anything else (other prefix, length, alphabet, a path) is nil.
+  public init?(_ text: some StringProtocol) {
+    let bytes = Array(text.utf8)
+    let prefix = Array(Kind.prefix.utf8)
+    guard bytes.count == prefix.count + 27, bytes.starts(with: prefix), bytes[prefix.count] == UInt8(ascii: "_"),
+      bytes[prefix.count + 1] <= UInt8(ascii: "7"), bytes[(prefix.count + 1)...].allSatisfy(Base32.isDigit)
+    else { return nil }
+    rawValue = String(text)
+  }
+
+  /// A new identifier. `time` gives the sort order, `generator` the uniqueness.
+  public init(at time: Timestamp, using generator: inout some RandomNumberGenerator) {
+    let milliseconds = UInt64(clamping: max(0, time.milliseconds)) & 0xFFFF_FFFF_FFFF
+    let high = generator.next() as UInt64
+    let low = generator.next() as UInt64
+    // 128 bits: 48 of time, 80 of chance.
+    let value = UInt128(milliseconds) << 80 | UInt128(high & 0xFFFF) << 64 | UInt128(low)
+    rawValue = Kind.prefix + "_" + Base32.encode(value)
+  }
+
+  public var description: String { rawValue }
+  public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+}
+
+/// Crockford's alphabet in lower case: no `i`, `l`, `o`, `u`; text order is value order.
+enum Base32 {
+  private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+
+  static func isDigit(_ byte: UInt8) -> Bool { alphabet.contains(byte) }
+
+  /// 26 digits; the first holds only three bits.
+  static func encode(_ value: UInt128) -> String {
+    String(unsafeUninitializedCapacity: 26) { buffer in
+      var rest = value
+      for index in stride(from: 25, through: 0, by: -1) {
+        buffer[index] = alphabet[Int(rest & 31)]
+        rest >>= 5
+      }
+      return 26
+    }
+  }
+}
