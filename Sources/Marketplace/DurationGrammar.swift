@@ -22,7 +22,8 @@ extension Seconds {
   }
 
   /// What the grammar takes, for messages.
-  public static let durationHelp = "a positive whole number with an optional unit s, m, h, d or w, like 90s, 30m, 2h, 7d"
+  public static let durationHelp =
+    "a positive whole number with an optional unit s, m, h, d or w, like 90s, 30m, 2h, 7d"
 
   private static let units: [UInt8: Int64] = [
     UInt8(ascii: "s"): 1, UInt8(ascii: "m"): 60, UInt8(ascii: "h"): 3600, UInt8(ascii: "d"): 86_400,

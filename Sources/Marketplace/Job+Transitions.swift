@@ -49,8 +49,9 @@ extension Job {
   }
 
   /// The owner wants it stopped. True when that changed anything: a second wish while canceling does not.
-  public mutating func requestCancel(reason: String?, grace: Seconds, at now: Timestamp) throws(TransitionRefused) -> Bool
-  {
+  public mutating func requestCancel(
+    reason: String?, grace: Seconds, at now: Timestamp
+  ) throws(TransitionRefused) -> Bool {
     let before = state
     try move(.requestCancel)
     guard before != .canceling else { return false }

@@ -1,4 +1,5 @@
 public import JSON
+public import Marketplace
 
 /// What a client says on a live feed.
 public enum FeedCommand: Hashable, Sendable {

@@ -21,19 +21,36 @@ public struct FieldReader {
   }
 
   /// The pointer of a member.
-  public func pointer(to name: String) -> String {
-    pointer + "/" + name.split(separator: "~", omittingEmptySubsequences: false).joined(separator: "~0")
-      .split(separator: "/", omittingEmptySubsequences: false).joined(separator: "~1")
+  public func pointer(to name: String) -> String { Self.append(name, to: pointer) }
+
+  /// By scalars (RFC 6901 §3): a combining mark must not hide the `/` before it.
+  private static func append(_ name: String, to pointer: String) -> String {
+    var scalars = pointer.unicodeScalars
+    scalars.append("/")
+    for scalar in name.unicodeScalars {
+      switch scalar {
+      case "~": scalars.append(contentsOf: "~0".unicodeScalars)
+      case "/": scalars.append(contentsOf: "~1".unicodeScalars)
+      default: scalars.append(scalar)
+      }
+    }
+    return String(scalars)
   }
 
   public mutating func fail(_ name: String, _ message: String) {
     errors.append(FieldError(pointer(to: name), message))
   }
 
+  /// Names a fault in a member of the member `name`.
+  public mutating func fail(_ name: String, _ inner: String, _ message: String) {
+    errors.append(FieldError(Self.append(inner, to: pointer(to: name)), message))
+  }
+
   /// Adds faults found in a nested object.
   public mutating func add(_ nested: [FieldError]) { errors += nested }
 
-  public func has(_ name: String) -> Bool { object[name] != nil }
+  /// Whether the member is there and not null.
+  public func has(_ name: String) -> Bool { object[name].map { !$0.isNull } ?? false }
 
   /// The member as it is; nil when absent or null.
   public mutating func value(_ name: String) -> JSONValue? {
@@ -44,7 +61,9 @@ public struct FieldReader {
 
   public mutating func string(_ name: String, limit: Int = 1024) -> String? {
     guard let value = value(name) else { return nil }
-    guard let text = value.string else { return reject(name, "must be a string, not \(value.kind)") }
+    guard let text = value.string else {
+      return reject(name, "must be a string, not \(value.kind)")
+    }
     guard text.utf8.count <= limit else { return reject(name, "is longer than \(limit) bytes") }
     guard !text.utf8.contains(0) else { return reject(name, "holds a NUL character") }
     return text
@@ -52,7 +71,9 @@ public struct FieldReader {
 
   public mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
     guard let value = value(name) else { return nil }
-    guard let number = value.integer else { return reject(name, "must be a whole number, not \(describe(value))") }
+    guard let number = value.integer else {
+      return reject(name, "must be a whole number, not \(describe(value))")
+    }
     guard range.contains(number) else {
       return reject(name, "must be between \(range.lowerBound) and \(range.upperBound)")
     }
@@ -66,13 +87,17 @@ public struct FieldReader {
 
   public mutating func strings(_ name: String, count: Int, limit: Int) -> [String]? {
     guard let value = value(name) else { return nil }
-    guard let array = value.array else { return reject(name, "must be an array of strings, not \(value.kind)") }
+    guard let array = value.array else {
+      return reject(name, "must be an array of strings, not \(value.kind)")
+    }
     guard array.count <= count else { return reject(name, "has more than \(count) elements") }
     var result: [String] = []
     for (index, element) in array.enumerated() {
       guard let text = element.string, text.utf8.count <= limit, !text.utf8.contains(0) else {
         errors.append(
-          FieldError("\(pointer(to: name))/\(index)", "must be a string of at most \(limit) bytes without NUL"))
+          FieldError(
+            "\(pointer(to: name))/\(index)",
+            "must be a string of at most \(limit) bytes without NUL"))
         return nil
       }
       result.append(text)
@@ -83,15 +108,21 @@ public struct FieldReader {
   /// An object of strings: labels, environment.
   public mutating func pairs(_ name: String, count: Int, limit: Int) -> [(String, String)]? {
     guard let value = value(name) else { return nil }
-    guard let object = value.object else { return reject(name, "must be an object of strings, not \(value.kind)") }
-    guard object.members.count <= count else { return reject(name, "has more than \(count) members") }
+    guard let object = value.object else {
+      return reject(name, "must be an object of strings, not \(value.kind)")
+    }
+    guard object.members.count <= count else {
+      return reject(name, "has more than \(count) members")
+    }
     var result: [(String, String)] = []
     for member in object.members {
       guard let text = member.value.string, text.utf8.count <= limit, !text.utf8.contains(0),
         !member.name.isEmpty, member.name.utf8.count <= 256, !member.name.utf8.contains(0)
       else {
         errors.append(
-          FieldError(pointer(to: name) + "/" + member.name, "must be a string of at most \(limit) bytes without NUL"))
+          FieldError(
+            Self.append(member.name, to: pointer(to: name)),
+            "must be a string of at most \(limit) bytes without NUL"))
         return nil
       }
       result.append((member.name, text))
@@ -111,7 +142,9 @@ public struct FieldReader {
   /// A length of time: a number of seconds, or text like `30m`.
   public mutating func duration(_ name: String, atMost limit: Seconds = .longestInput) -> Seconds? {
     guard let value = value(name) else { return nil }
-    guard let text = value.string ?? value.integer.map(String.init), let seconds = Seconds(durationText: text) else {
+    guard let text = value.string ?? value.integer.map(String.init),
+      let seconds = Seconds(durationText: text)
+    else {
       return reject(name, "must be " + Seconds.durationHelp)
     }
     guard seconds <= limit else { return reject(name, "must be at most \(limit.whole) seconds") }
@@ -121,7 +154,9 @@ public struct FieldReader {
   /// A moment: RFC 3339, or epoch seconds.
   public mutating func timestamp(_ name: String) -> Timestamp? {
     guard let value = value(name) else { return nil }
-    if let text = value.string, let time = Timestamp(rfc3339: text) ?? Timestamp(date: text) { return time }
+    if let text = value.string, let time = Timestamp(rfc3339: text) ?? Timestamp(date: text) {
+      return time
+    }
     if let seconds = value.integer, (0...253_402_300_799).contains(seconds) {
       return Timestamp(milliseconds: seconds * 1000)
     }

@@ -1,3 +1,5 @@
+public import Marketplace
+
 /// Log bytes on a miner's channel, as one binary message:
 ///
 ///     byte  0      1 (kind: log)

@@ -123,12 +123,12 @@ extension TryReport {
     let reader = MessageReader(json: json)
     self.init(lease: try reader.string("lease_token"))
     exitCode = json["exit"]?.integer.map { Int(clamping: $0) }
-    if let value = json["error"] {
+    if let value = json["error"], !value.isNull {
       let code = value["code"]?.string ?? ""
       error = JobError(
         JobErrorCode(rawValue: code) ?? .runnerFailed, value["message"]?.string ?? "no message given")
     }
-    result = json["result"].flatMap { $0.isNull ? nil : $0 }
+    if let value = json["result"], !value.isNull { result = value }
     usage = Usage(json: json["usage"] ?? .null)
     let elements = json["artifacts"]?.array ?? []
     artifacts = elements.compactMap(ArtifactFact.init(json:))

@@ -238,9 +238,3 @@ public struct LogFact: Hashable, Sendable {
     self.init(length: length, sha256: sha256)
   }
 }
-
-/// Which of a program's two outputs.
-public enum LogStream: String, CaseIterable, Hashable, Sendable {
-  case stdout
-  case stderr
-}

@@ -23,6 +23,7 @@ public enum SubmitRequest {
 
   private static func shape(_ reader: inout FieldReader, at pointer: String) -> JobSpecification {
     if reader.has("command") { return command(&reader) }
+    reader.allow("command", "payload", "model")
     if reader.has("payload") { return payload(&reader, at: pointer) }
     if reader.has("model") { return model(&reader, at: pointer) }
     reader.fail("command", "is missing: give command (a program), payload (with type) or model")
@@ -30,6 +31,7 @@ public enum SubmitRequest {
   }
 
   private static func command(_ reader: inout FieldReader) -> JobSpecification {
+    reader.allow("payload", "model")
     for other in ["payload", "model"] where reader.has(other) {
       reader.fail(other, "can't stand beside command")
       reader.allow(other)
@@ -127,9 +129,9 @@ public enum SubmitRequest {
         (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 95
       }
       if !isWord || (letters.first.map { (48...57).contains($0) } ?? true) {
-        reader.fail("env/" + name, "names must be letters, digits and _, not beginning with a digit")
+        reader.fail("env", name, "names must be letters, digits and _, not beginning with a digit")
       } else if name.hasPrefix("AITBC_") {
-        reader.fail("env/" + name, "names beginning with AITBC_ are set by the miner")
+        reader.fail("env", name, "names beginning with AITBC_ are set by the miner")
       }
       job.environment.append(EnvironmentVariable(name: name, value: value))
     }

@@ -1,0 +1,233 @@
+import Clocks
+import Logging
+import Marketplace
+import Store
+import Synchronization
+import Wire
+
+/// How the dispatcher speaks to one connected miner. Never blocks.
+protocol MinerLink: AnyObject, Sendable {
+  func send(_ command: MinerCommand)
+  /// Another connection of the same miner took its place.
+  func replace()
+}
+
+/// Brings pending jobs to miners with free slots, and keeps the leases.
+///
+/// The decisions stand in ``Fleet`` and ``LeaseTable``; this class holds them under one lock that is never held across
+/// a wait. One task (``run()``) claims; everybody else only wakes it.
+final class Dispatcher: Sendable {
+  private struct State {
+    var fleet = Fleet()
+    var leases: LeaseTable
+    var links: [MinerID: any MinerLink] = [:]
+    /// Leases that end at the miner while their cancel has not been sent, with the grace.
+    var cancels: [String: Seconds] = [:]
+  }
+
+  /// A claim gives at most this many jobs to one miner, so that one commit stays short.
+  static let largestClaim = 256
+
+  private let state: Mutex<State>
+  private let store: any MarketStore
+  private let clock: any MarketClock
+  private let log: Logger
+  private let wakeups: AsyncStream<Void>
+  private let wakeup: AsyncStream<Void>.Continuation
+
+  init(store: any MarketStore, clock: any MarketClock, leaseTerm: Seconds, log: Logger) {
+    self.store = store
+    self.clock = clock
+    self.log = log
+    state = Mutex(State(leases: LeaseTable(term: leaseTerm)))
+    (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// Something changed that may let a job be placed.
+  func wake() { wakeup.yield() }
+
+  /// Takes the leases of the rows back after a start; each lives a full term from now.
+  func restore() async throws {
+    let (held, canceling) = try await store.read { market in
+      let held = try market.heldTries()
+      let canceling = try held.compactMap { attempt -> (String, Seconds)? in
+        guard let job = try market.job(attempt.job), job.state == .canceling, let cancel = job.cancel else { return nil }
+        return (attempt.leaseHash, cancel.grace)
+      }
+      return (held, canceling)
+    }
+    let now = clock.monotonic
+    state.withLock { state in
+      for (hash, grace) in canceling { state.cancels[hash] = grace }
+      for attempt in held {
+        state.leases.grant(
+          hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner, token: nil,
+          at: now)
+      }
+    }
+    if !held.isEmpty { log.info("re-attached running jobs", metadata: ["count": "\(held.count)"]) }
+  }
+
+  /// Claims until it is canceled.
+  func run() async {
+    wake()
+    for await _ in wakeups {
+      do {
+        while try await claimOnce() {}
+      } catch is CancellationError {
+        return
+      } catch {
+        log.error("claiming failed; trying again", metadata: ["error": "\(error)"])
+        guard (try? await clock.sleep(for: Seconds(1))) != nil else { return }
+        wake()
+      }
+    }
+  }
+
+  /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
+  private func claimOnce() async throws -> Bool {
+    let available = state.withLock { $0.fleet.available }
+    guard !available.isEmpty else { return false }
+    let classes = try await store.read { try $0.pendingClasses() }.filter { $0.ready > 0 }
+    guard !classes.isEmpty else { return false }
+    var hasPlaced = false
+    for member in available {
+      let fitting = classes.filter { $0.requirements.missing(in: member.record.offer).isEmpty }.map(\.id)
+      guard !fitting.isEmpty else { continue }
+      hasPlaced = try await claim(for: member, classes: fitting) || hasPlaced
+    }
+    return hasPlaced
+  }
+
+  private func claim(for member: Fleet.Member, classes: [Int64]) async throws -> Bool {
+    let miner = member.record.id
+    let leases = (0..<min(member.freeSlots, Self.largestClaim)).map { _ in LeaseToken.make() }
+    let now = clock.now
+    let claimed = try await store.write { market in
+      try Claim(miner: miner, classes: classes, leases: leases, now: now).run(in: market)
+    }
+    let start = clock.monotonic
+    let (link, term) = state.withLock { state in
+      for item in claimed {
+        state.leases.grant(
+          hash: item.attempt.leaseHash, job: item.job.id, tryNumber: item.attempt.number, miner: miner,
+          token: item.lease, at: start)
+        state.fleet.hold(item.attempt.leaseHash, by: miner)
+      }
+      return (state.links[miner], state.leases.term)
+    }
+    // A miner that left meanwhile gets none of these messages; at its return it does not name the leases, and they go
+    // back to the queue.
+    for item in claimed {
+      link?.send(
+        .assign(
+          Assignment(
+            job: item.job.id, tryNumber: item.attempt.number, attempt: item.job.attempt, lease: item.lease,
+            leaseMilliseconds: term.milliseconds, specification: item.job.specification)))
+    }
+    return !claimed.isEmpty
+  }
+}
+
+// MARK: - Miners
+
+extension Dispatcher {
+  /// A miner introduced itself. Held leases that it names go on; returns those that are its own, and those it did not
+  /// name although the rows say it has them.
+  func connect(
+    _ record: MinerRecord, link: any MinerLink, named: [String], held: [TryRecord]
+  ) -> (connection: Int, resumed: [LeaseTable.Lease], unnamed: [TryRecord]) {
+    let now = clock.monotonic
+    let tokens = Dictionary(named.map { (LeaseToken.hash($0), $0) }, uniquingKeysWith: { first, _ in first })
+    let (former, answer) = state.withLock { state in
+      var resumed: [LeaseTable.Lease] = []
+      for attempt in held {
+        guard let token = tokens[attempt.leaseHash] else { continue }
+        state.leases.grant(
+          hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: record.id, token: token, at: now)
+        if let lease = state.leases.leases[attempt.leaseHash] { resumed.append(lease) }
+      }
+      let connection = state.fleet.connect(record, held: Set(held.map(\.leaseHash)))
+      let unnamed = held.filter { tokens[$0.leaseHash] == nil }
+      return (state.links.updateValue(link, forKey: record.id), (connection, resumed, unnamed))
+    }
+    former?.replace()
+    return answer
+  }
+
+  /// A connection ended. Its leases run on: the miner may be back in time.
+  func disconnect(_ miner: MinerID, connection: Int) {
+    state.withLock { state in
+      if state.fleet.disconnect(miner, connection: connection) { state.links[miner] = nil }
+    }
+  }
+
+  func drain(_ miner: MinerID) { state.withLock { $0.fleet.drain(miner) } }
+
+  /// Renews what the miner names. Returns milliseconds of life for each that is its own, and the tokens that are not.
+  func renew(_ tokens: [String], of miner: MinerID) -> (renewed: [String: Int64], lost: [String]) {
+    let now = clock.monotonic
+    return state.withLock { state in
+      var renewed: [String: Int64] = [:]
+      var lost: [String] = []
+      for token in tokens {
+        if state.leases.renew(token: token, hash: LeaseToken.hash(token), miner: miner, at: now) != nil {
+          renewed[token] = state.leases.term.milliseconds
+        } else {
+          lost.append(token)
+        }
+      }
+      return (renewed, lost)
+    }
+  }
+
+  /// The live lease behind a token, whoever holds it.
+  func lease(token: String) -> LeaseTable.Lease? {
+    let hash = LeaseToken.hash(token)
+    return state.withLock { state in state.leases.leases[hash] }
+  }
+
+  /// The try is over: its slot is free.
+  func release(_ leaseHash: String) {
+    state.withLock { state in
+      guard let lease = state.leases.end(hash: leaseHash) else { return }
+      state.cancels[leaseHash] = nil
+      state.fleet.release(leaseHash, by: lease.miner)
+    }
+    wake()
+  }
+
+  /// Tells the miner to stop a try, now or when it is back.
+  func cancel(_ leaseHash: String, grace: Seconds) {
+    let target = state.withLock { state -> (link: any MinerLink, token: String)? in
+      state.cancels[leaseHash] = grace
+      guard let lease = state.leases.leases[leaseHash], let token = lease.token, let link = state.links[lease.miner]
+      else { return nil }
+      return (link, token)
+    }
+    target?.link.send(.cancel(lease: target?.token ?? "", grace: grace))
+  }
+
+  /// Cancels that a returning miner may not have heard.
+  func pendingCancels(of resumed: [LeaseTable.Lease]) -> [(token: String, grace: Seconds)] {
+    state.withLock { state in
+      resumed.compactMap { lease in
+        guard let token = lease.token, let grace = state.cancels[lease.hash] else { return nil }
+        return (token, grace)
+      }
+    }
+  }
+
+  /// Leases whose time is over, with the miner's link if it is connected all the same.
+  func overdueLeases() -> [(lease: LeaseTable.Lease, link: (any MinerLink)?)] {
+    let now = clock.monotonic
+    return state.withLock { state in
+      state.leases.sweep(at: now).map { ($0, state.links[$0.miner]) }
+    }
+  }
+
+  /// The connected miners as they stand now.
+  var members: [Fleet.Member] { state.withLock { Array($0.fleet.members.values) } }
+
+  func status(of miner: MinerID) -> MinerStatus { state.withLock { $0.fleet.status(of: miner) } }
+}

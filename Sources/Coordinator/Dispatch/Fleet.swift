@@ -1,0 +1,57 @@
+import Marketplace
+import Store
+
+/// Where a miner stands.
+enum MinerStatus: String, Sendable {
+  case online
+  /// Every slot is taken.
+  case busy
+  /// Takes nothing new.
+  case draining
+  case offline
+}
+
+/// The miners that are connected now, and how much they can take. A value; the dispatcher owns one.
+struct Fleet {
+  struct Member {
+    var record: MinerRecord
+    var isDraining: Bool
+    /// Hashes of the leases it holds.
+    var held: Set<String>
+    /// Tells connections of one miner apart: only the latest counts.
+    let connection: Int
+
+    var freeSlots: Int { isDraining ? 0 : max(0, record.offer.slots - held.count) }
+    var status: MinerStatus { isDraining ? .draining : freeSlots == 0 ? .busy : .online }
+  }
+
+  private(set) var members: [MinerID: Member] = [:]
+  private var nextConnection = 0
+
+  /// A miner is connected; a former connection of it no longer counts. Returns the number of this connection.
+  mutating func connect(_ record: MinerRecord, held: Set<String>) -> Int {
+    nextConnection += 1
+    members[record.id] = Member(
+      record: record, isDraining: record.isDraining, held: held, connection: nextConnection)
+    return nextConnection
+  }
+
+  /// False when another connection took its place meanwhile.
+  mutating func disconnect(_ miner: MinerID, connection: Int) -> Bool {
+    guard members[miner]?.connection == connection else { return false }
+    members[miner] = nil
+    return true
+  }
+
+  mutating func hold(_ lease: String, by miner: MinerID) { members[miner]?.held.insert(lease) }
+  mutating func release(_ lease: String, by miner: MinerID) { members[miner]?.held.remove(lease) }
+  mutating func drain(_ miner: MinerID) { members[miner]?.isDraining = true }
+
+  /// Miners that can take something now, the emptiest first.
+  var available: [Member] {
+    members.values.filter { $0.freeSlots > 0 }
+      .sorted { ($1.freeSlots, $0.record.id) < ($0.freeSlots, $1.record.id) }
+  }
+
+  func status(of miner: MinerID) -> MinerStatus { members[miner]?.status ?? .offline }
+}

@@ -1,0 +1,89 @@
+import JSON
+import Marketplace
+import Store
+import Store
+
+/// Why a pending job waits: a code for programs, a sentence for people, and how near the fleet comes.
+struct PendingReason: Hashable, Sendable {
+  enum Code: String, Sendable {
+    case noMiners = "NO_MINERS"
+    case noMinerFits = "NO_MINER_FITS"
+    case allBusy = "ALL_BUSY"
+    case priceTooLow = "PRICE_TOO_LOW"
+    case notBefore = "NOT_BEFORE"
+  }
+
+  var code: Code
+  var message: String
+  var fittingMiners: Int
+  /// For each requirement, how many connected miners lack it.
+  var lacking: [Requirement: Int]
+  /// The miner that lacks least.
+  var nearest: (miner: MinerID, missing: [Requirement])?
+
+  static func == (left: Self, right: Self) -> Bool { left.json == right.json }
+  func hash(into hasher: inout Hasher) { hasher.combine(json) }
+
+  /// Nil when a fitting miner has a free slot: the job is about to be assigned.
+  init?(for job: Job, among miners: [Fleet.Member], at now: Timestamp) {
+    let requirements = Requirements(of: job.specification)
+    let answers = miners.map { ($0, requirements.missing(in: $0.record.offer)) }
+    let fitting = answers.filter { $0.1.isEmpty }
+    fittingMiners = fitting.count
+    lacking = [:]
+    for requirement in answers.flatMap(\.1) { lacking[requirement, default: 0] += 1 }
+    nearest = fitting.isEmpty
+      ? answers.min { ($0.1.count, $0.0.record.id) < ($1.1.count, $1.0.record.id) }.map { ($0.0.record.id, $0.1) } : nil
+    if job.availableAt > now {
+      code = .notBefore
+      message = job.lastTry > 0
+        ? "waits until \(job.availableAt) before another try" : "is not to start before \(job.availableAt)"
+    } else if miners.isEmpty {
+      code = .noMiners
+      message = "no miner is connected"
+    } else if fitting.isEmpty {
+      (code, message) = Self.whyNoneFits(answers.map(\.1), lacking: lacking)
+    } else if fitting.allSatisfy({ $0.0.freeSlots == 0 }) {
+      code = .allBusy
+      message = fitting.count == 1 ? "the one miner that fits is busy" : "all \(fitting.count) miners that fit are busy"
+    } else {
+      return nil
+    }
+  }
+
+  private static func whyNoneFits(_ missing: [[Requirement]], lacking: [Requirement: Int]) -> (Code, String) {
+    if missing.contains([.price]) {
+      return (.priceTooLow, "miners fit, but all of them ask more than max_price")
+    }
+    let parts = lacking.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
+      .map { "\($0.value) lack \($0.key.rawValue)" }
+    let count = missing.count
+    return (
+      .noMinerFits, "none of \(count) connected miner\(count == 1 ? "" : "s") fits: " + parts.joined(separator: ", ")
+    )
+  }
+
+  var json: JSONValue {
+    var object = JSONObject([
+      ("code", .string(code.rawValue)), ("message", .string(message)),
+      ("fitting_miners", .integer(Int64(fittingMiners))),
+      (
+        "lacking",
+        .object(
+          JSONObject(
+            lacking.sorted { $0.key.rawValue < $1.key.rawValue }.map { ($0.key.rawValue, .integer(Int64($0.value))) }))
+      ),
+    ])
+    if let nearest {
+      object.append(
+        "nearest",
+        [
+          "miner_id": .string(nearest.miner.rawValue),
+          "missing": .array(nearest.missing.map { .string($0.rawValue) }),
+        ])
+    } else {
+      object.append("nearest", .null)
+    }
+    return .object(object)
+  }
+}

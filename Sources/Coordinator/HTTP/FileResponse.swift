@@ -1,0 +1,128 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import NIOPosix
+import Wire
+
+/// Serves a part of a file: ranges, conditions, digests (RFC 9110 §13, §14; RFC 9530).
+struct FileResponse {
+  /// A file that can be read anywhere, from blocking threads.
+  typealias Reader = @Sendable (_ offset: Int64, _ count: Int) throws -> [UInt8]
+
+  let size: Int64
+  /// Lower-case hex SHA-256 of the whole file: its strong entity tag.
+  let sha256: String
+  /// Base64 of the same digest, for `Repr-Digest`.
+  let digest: String
+  let type: String
+  /// The name a browser saves it under.
+  let name: String
+  let read: Reader
+
+  private static let chunk = 256 * 1024
+
+  func respond(to request: Request, blocking: NIOThreadPool) throws -> Response {
+    let tag = "\"\(sha256)\""
+    var headers: HTTPFields = [
+      .contentType: type, .eTag: tag, .acceptRanges: "bytes", .cacheControl: "private, no-cache",
+      .reprDigest: "sha-256=:\(digest):", .checksum: sha256,
+      .contentDisposition: "attachment; filename=\"\(name)\"",
+    ]
+    if let wanted = request.headers[.ifNoneMatch], Self.matches(tag, list: wanted) {
+      return Response(status: .notModified, headers: headers)
+    }
+    if let wanted = request.headers[.ifMatch], !Self.matches(tag, list: wanted) {
+      throw Problem(412, "precondition_failed", "the content is another than If-Match names")
+    }
+    // A range of another version must not be mixed with this one: then the whole is sent.
+    let isSameVersion = request.headers[.ifRange].map { $0 == tag } ?? true
+    guard isSameVersion, let text = request.headers[.range], let ranges = ByteRange.parse(text) else {
+      return body(from: 0, count: size, status: .ok, headers: headers, request: request, blocking: blocking)
+    }
+    // Several ranges at once are answered with the whole, as RFC 9110 §14.2 allows.
+    guard ranges.count == 1 else {
+      return body(from: 0, count: size, status: .ok, headers: headers, request: request, blocking: blocking)
+    }
+    guard let range = ranges[0].resolve(size: size) else {
+      headers[.contentRange] = "bytes */\(size)"
+      return Response(status: .rangeNotSatisfiable, headers: headers)
+    }
+    headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
+    return body(
+      from: range.lowerBound, count: Int64(range.count), status: .partialContent, headers: headers, request: request,
+      blocking: blocking)
+  }
+
+  private func body(
+    from start: Int64, count: Int64, status: HTTPResponse.Status, headers: HTTPFields, request: Request,
+    blocking: NIOThreadPool
+  ) -> Response {
+    if request.method == .head {
+      var headers = headers
+      headers[.contentLength] = String(count)
+      return Response(status: status, headers: headers)
+    }
+    let read = read
+    return Response(
+      status: status, headers: headers,
+      body: ResponseBody(contentLength: Int(count)) { writer in
+        var position = start
+        let end = start + count
+        while position < end {
+          let (offset, want) = (position, Int(min(Int64(Self.chunk), end - position)))
+          let bytes = try await blocking.runIfActive { try read(offset, want) }
+          guard !bytes.isEmpty else { throw ShortFile() }
+          try await writer.write(ByteBuffer(bytes: bytes))
+          position += Int64(bytes.count)
+        }
+        try await writer.finish(nil)
+      })
+  }
+
+  private static func matches(_ tag: String, list: String) -> Bool {
+    for part in list.split(separator: ",") {
+      let candidate = String(part.drop { $0 == " " })
+      if candidate == "*" || candidate == tag || candidate == "W/" + tag { return true }
+    }
+    return false
+  }
+}
+
+/// The file ended before its recorded length: the connection is cut so that the client notices.
+struct ShortFile: Error {}
+
+/// One byte range of a `Range` header.
+enum ByteRange: Hashable, Sendable {
+  case from(Int64, through: Int64?)
+  case last(Int64)
+
+  /// Nil when the header is not a list of byte ranges: it is then ignored (RFC 9110 §14.2).
+  static func parse(_ header: String) -> [ByteRange]? {
+    guard header.lowercased().hasPrefix("bytes=") else { return nil }
+    var ranges: [ByteRange] = []
+    for part in header.dropFirst(6).split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.filter { $0 != " " && $0 != "\t" }.split(
+        separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+      guard ends.count == 2, ends.allSatisfy({ $0.utf8.allSatisfy { (48...57).contains($0) } }) else { return nil }
+      switch (Int64(ends[0]), Int64(ends[1])) {
+      case (let first?, let last?) where first <= last: ranges.append(.from(first, through: last))
+      case (let first?, nil) where ends[1].isEmpty: ranges.append(.from(first, through: nil))
+      case (nil, let count?) where ends[0].isEmpty: ranges.append(.last(count))
+      default: return nil
+      }
+    }
+    return ranges.isEmpty || ranges.count > 16 ? nil : ranges
+  }
+
+  /// The bytes it means in a file of this size; nil when there are none.
+  func resolve(size: Int64) -> Range<Int64>? {
+    switch self {
+    case .from(let first, let last):
+      guard first < size else { return nil }
+      return first..<min(size, (last ?? size - 1) + (last == .max ? 0 : 1))
+    case .last(let count):
+      guard count > 0, size > 0 else { return nil }
+      return max(0, size - count)..<size
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Cryptography
+import HTTPTypes
+import Hummingbird
+import JSON
+import Logging
+import Marketplace
+import Store
+import Wire
+
+/// The outermost layer of every request: its id, its errors as problem documents, its line in the log.
+struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context == AppContext {
+  let inner: Inner
+  let log: Logger
+
+  func respond(to request: Request, context: AppContext) async throws -> Response {
+    let id = Self.requestID(request)
+    var response: Response
+    do {
+      response = try await inner.respond(to: request, context: context)
+    } catch {
+      response = .problem(problem(for: error, request: request, id: id), requestID: id)
+    }
+    response.headers[.requestID] = id
+    response.headers[.contentTypeOptions] = "nosniff"
+    log.debug(
+      "request",
+      metadata: [
+        "id": "\(id)", "method": "\(request.method)", "path": "\(Self.loggable(request.uri.path))",
+        "status": "\(response.status.code)",
+      ])
+    return response
+  }
+
+  /// The caller's id when it is one (letters, digits, `-`, `_`, at most 64), else a new one.
+  private static func requestID(_ request: Request) -> String {
+    if let id = request.headers[.requestID], (1...64).contains(id.utf8.count),
+      id.utf8.allSatisfy({
+        (48...57).contains($0) || (65...90).contains($0) || (97...122).contains($0) || $0 == 45 || $0 == 95
+      })
+    {
+      return id
+    }
+    return secureToken(prefix: "req_", bytes: 12)
+  }
+
+  /// A path without the secrets that stand in some: lease and share tokens.
+  static func loggable(_ path: String) -> String {
+    for prefix in ["/v1/leases/", "/v1/share/"] where path.hasPrefix(prefix) {
+      let rest = path.dropFirst(prefix.count)
+      return prefix + "…" + rest.drop { $0 != "/" }
+    }
+    return path
+  }
+
+  private func problem(for error: any Error, request: Request, id: String) -> Problem {
+    switch error {
+    case let problem as Problem: return problem
+    case let error as MarketError: return error.problem
+    case let error as StoreError: return storeProblem(error, id: id)
+    case FileStoreError.diskFull: return storeProblem(.diskFull, id: id)
+    case let error as HTTPError where error.status == .notFound:
+      return Problem(404, "no_such_route", "there is nothing at \(request.method) \(Self.loggable(request.uri.path))")
+    case let error as HTTPError:
+      return Problem(error.status.code, "http_error", error.body ?? error.status.reasonPhrase)
+    default:
+      log.error(
+        "request failed",
+        metadata: ["id": "\(id)", "path": "\(Self.loggable(request.uri.path))", "error": "\(error)"])
+      return Problem(500, "internal", "the coordinator failed; its log has request \(id)")
+    }
+  }
+
+  private func storeProblem(_ error: StoreError, id: String) -> Problem {
+    switch error {
+    case .diskFull:
+      return Problem(507, "disk_full", "the coordinator's disk is full; nothing was changed", retryAfter: 30)
+    case .busy: return Problem(503, "busy", "the coordinator is overloaded; nothing was changed", retryAfter: 1)
+    case .closed: return Problem(503, "stopping", "the coordinator is stopping; nothing was changed", retryAfter: 5)
+    case .newerVersion, .failed:
+      log.error("store failed", metadata: ["id": "\(id)", "error": "\(error)"])
+      return Problem(503, "store_failed", "the coordinator's store failed; nothing was changed", retryAfter: 5)
+    }
+  }
+}
+
+extension MarketError {
+  /// The answer a client gets.
+  var problem: Problem {
+    switch self {
+    case .jobNotFound: .notFound("job")
+    case .accountNotFound: .notFound("account")
+    case .refused(let refusal):
+      Problem(409, "state_forbids", refusal.description, extra: JSONObject([("status", .string(refusal.state.rawValue))]))
+    case .staleLease:
+      Problem(409, "stale_lease", "this lease is over: the job is no longer this miner's")
+    case .idempotencyMismatch:
+      Problem(
+        422, "idempotency_mismatch", "this Idempotency-Key was used with another request",
+        errors: [FieldError("Idempotency-Key", "was used with another request")])
+    case .runKeyMismatch(let existing):
+      Problem(
+        409, "run_key_conflict",
+        "this run key stands for another specification (job \(existing)); use another key",
+        errors: [FieldError("/run_key", "stands for another specification")],
+        extra: JSONObject([("existing_job_id", .string(existing.rawValue))]))
+    case .quotaExceeded(let limit):
+      Problem(
+        429, "quota_exceeded", "the account has \(limit) pending jobs, as many as its plan allows", retryAfter: 30)
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import Clocks
+import Cryptography
+import HTTPTypes
+import Hummingbird
+import JSON
+import Marketplace
+import ResultPackage
+import Store
+import Wire
+
+/// Uploads that go on where they were cut: inputs (`/v1/blobs/{sha256}`) and artifacts
+/// (`/v1/leases/{token}/artifacts/{path}`).
+///
+/// `HEAD` tells how much is here: 200 when all, else 404 with `Upload-Offset`. `PUT` with
+/// `Content-Range: bytes A-B/TOTAL` appends from A; without it, the body is the whole. 201 when all has arrived and the
+/// digest is right, 202 with `Upload-Offset` when more is to come, 409 with `Upload-Offset` when A is not what is here,
+/// 422 when the digest is another (the part is then forgotten).
+struct UploadRoutes {
+  let market: Market
+
+  func add(to router: Router<AppContext>) {
+    router.on("/v1/blobs/:sha256", method: .head) { request, context in try await blobState(request, context) }
+    router.put("/v1/blobs/:sha256") { request, context in try await putBlob(request, context) }
+    router.get("/v1/blobs/:sha256") { request, context in try await getBlob(request, context) }
+    router.on("/v1/leases/:token/artifacts/**", method: .head) { request, context in
+      try await artifactState(request, context)
+    }
+    router.put("/v1/leases/:token/artifacts/**") { request, context in try await putArtifact(request, context) }
+  }
+}
+
+// MARK: - Blobs
+
+extension UploadRoutes {
+  private func digest(_ context: AppContext) throws -> SHA256Digest {
+    guard let digest = context.parameters.get("sha256").flatMap({ SHA256Digest(hex: $0) }) else {
+      throw Problem.invalid([FieldError("sha256", "must be 64 lower-case hex digits")])
+    }
+    return digest
+  }
+
+  private func blobState(_ request: Request, _ context: AppContext) async throws -> Response {
+    let identity = try market.authenticator.require(.client, key: request.apiKey)
+    let digest = try digest(context)
+    if let blob = try await market.store.read({ try $0.blob(digest.hex) }) {
+      return Response(status: .ok, headers: [.contentLength: String(blob.size), .uploadOffset: String(blob.size)])
+    }
+    let here = try await Upload(market: market, place: .blob(identity.account), digest: digest).length()
+    return Response(status: .notFound, headers: [.uploadOffset: String(here)])
+  }
+
+  private func putBlob(_ request: Request, _ context: AppContext) async throws -> Response {
+    let identity = try market.authenticator.require(.client, key: request.apiKey)
+    let digest = try digest(context)
+    if let blob = try await market.store.read({ try $0.blob(digest.hex) }) {
+      return Response(status: .ok, headers: [.uploadOffset: String(blob.size)])
+    }
+    let upload = Upload(market: market, place: .blob(identity.account), digest: digest)
+    let (response, size) = try await upload.receive(request)
+    guard let size else { return response }
+    let record = BlobRecord(sha256: digest.hex, size: size, createdAt: market.clock.now)
+    try await market.store.write { try $0.save(record) }
+    return response
+  }
+
+  /// Miners fetch inputs, clients may look at their own again. The digest is the right to read: who knows it has it.
+  private func getBlob(_ request: Request, _ context: AppContext) async throws -> Response {
+    guard let key = request.apiKey, market.authenticator.identity(of: key) != nil else {
+      _ = try market.authenticator.require(.miner, key: request.apiKey)
+      throw Problem(401, "invalid_api_key", "invalid api key")
+    }
+    let digest = try digest(context)
+    guard let blob = try await market.store.read({ try $0.blob(digest.hex) }) else { throw Problem.notFound("blob") }
+    let file = try await market.blockingly { [files = market.files] in try files.readBlob(digest) }
+    return try FileResponse(
+      size: blob.size, sha256: blob.sha256, digest: digest.base64, type: "application/octet-stream",
+      name: blob.sha256, read: { offset, count in try file.read(offset: offset, count: count) }
+    ).respond(to: request, blocking: market.blocking)
+  }
+}
+
+// MARK: - Artifacts
+
+extension UploadRoutes {
+  /// The lease of the path; 409 when it is over. The miner's key is needed as well.
+  private func lease(_ request: Request, _ context: AppContext) throws -> LeaseTable.Lease {
+    _ = try market.authenticator.require(.miner, key: request.apiKey)
+    guard let lease = context.parameters.get("token").flatMap({ market.dispatcher.lease(token: $0) }) else {
+      throw MarketError.staleLease
+    }
+    return lease
+  }
+
+  private func path(_ context: AppContext) throws -> ArtifactPath {
+    do {
+      return try ArtifactPath(validating: context.parameters.path)
+    } catch {
+      throw Problem.invalid([FieldError("path", "\(error)")])
+    }
+  }
+
+  private func artifactState(_ request: Request, _ context: AppContext) async throws -> Response {
+    let lease = try lease(request, context)
+    let path = try path(context)
+    let known = try await market.store.read { store in
+      try store.artifacts(of: lease.job, tryNumber: lease.tryNumber).first { $0.path == path.string }
+    }
+    if let known {
+      return Response(
+        status: .ok,
+        headers: [.uploadOffset: String(known.size), .checksum: known.sha256, .contentLength: String(known.size)])
+    }
+    guard let digest = Self.reprDigest(request.headers[.reprDigest]) else {
+      return Response(status: .notFound, headers: [.uploadOffset: "0"])
+    }
+    let here = try await Upload(market: market, place: .artifact(lease, path), digest: digest).length()
+    return Response(status: .notFound, headers: [.uploadOffset: String(here)])
+  }
+
+  private func putArtifact(_ request: Request, _ context: AppContext) async throws -> Response {
+    let lease = try lease(request, context)
+    let path = try path(context)
+    guard let digest = Self.reprDigest(request.headers[.reprDigest]) else {
+      throw Problem.invalid([FieldError("Repr-Digest", "must be sha-256=:BASE64:")])
+    }
+    let limit = market.configuration.artifactLimit
+    let others = try await market.store.read { try $0.artifacts(of: lease.job, tryNumber: lease.tryNumber) }
+    if let known = others.first(where: { $0.path == path.string }), known.sha256 == digest.hex {
+      return Response(status: .ok, headers: [.uploadOffset: String(known.size)])
+    }
+    guard others.count < limit else {
+      throw Problem(422, "too_many_artifacts", "a try may leave at most \(limit) artifacts")
+    }
+    if let clash = others.first(where: { $0.path != path.string && path.clashes(with: $0.path) }) {
+      throw Problem.invalid([FieldError("path", "can't stand beside \(clash.path) in one package")])
+    }
+    let upload = Upload(market: market, place: .artifact(lease, path), digest: digest)
+    let (response, size) = try await upload.receive(request)
+    guard let size else { return response }
+    let record = ArtifactRecord(
+      job: lease.job, tryNumber: lease.tryNumber, path: path.string, size: size, sha256: digest.hex)
+    try await market.store.write { store in
+      _ = try store.liveTry(leaseHash: lease.hash, of: nil)
+      try store.save(record)
+    }
+    return response
+  }
+
+  /// `sha-256=:BASE64:` among the digests of the header (RFC 9530).
+  static func reprDigest(_ header: String?) -> SHA256Digest? {
+    for part in (header ?? "").split(separator: ",") {
+      let part = part.filter { $0 != " " }
+      guard part.hasPrefix("sha-256=:"), part.hasSuffix(":"), part.utf8.count > 10 else { continue }
+      if let bytes = Base64.decode(String(part.dropFirst(9).dropLast())) { return SHA256Digest(bytes: bytes) }
+    }
+    return nil
+  }
+}
+
+extension ArtifactPath {
+  /// Whether both can't be files of one folder tree that is unpacked anywhere: equal but for case, or one a folder of
+  /// the other.
+  fileprivate func clashes(with other: String) -> Bool {
+    guard let other = try? ArtifactPath(validating: other) else { return false }
+    let (left, right) = (caseFolded, other.caseFolded)
+    return left == right || left.hasPrefix(right + "/") || right.hasPrefix(left + "/")
+  }
+}

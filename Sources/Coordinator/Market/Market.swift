@@ -1,0 +1,53 @@
+import Clocks
+import Cryptography
+import Logging
+import Marketplace
+import NIOPosix
+import Store
+
+/// What every part of the coordinator stands on. Holds no decisions of its own.
+final class Market: Sendable {
+  let configuration: CoordinatorConfiguration
+  let store: any MarketStore
+  let files: FileStore
+  let clock: any MarketClock
+  let log: Logger
+  let dispatcher: Dispatcher
+  let authenticator: Authenticator
+  let progress = ProgressBoard()
+  let history = DurationHistory()
+  let logs: LogBook
+  let packages: Packager
+  let hub: PushHub
+  /// For file work that blocks.
+  let blocking: NIOThreadPool
+
+  init(
+    configuration: CoordinatorConfiguration, store: any MarketStore, files: FileStore, clock: any MarketClock,
+    signingKey: Ed25519PrivateKey, hub: PushHub, blocking: NIOThreadPool, log: Logger
+  ) {
+    self.configuration = configuration
+    self.store = store
+    self.files = files
+    self.clock = clock
+    self.log = log
+    self.hub = hub
+    self.blocking = blocking
+    authenticator = Authenticator()
+    dispatcher = Dispatcher(store: store, clock: clock, leaseTerm: configuration.leaseTerm, log: log)
+    logs = LogBook(files: files, blocking: blocking)
+    packages = Packager(
+      store: store, files: files, clock: clock, signingKey: signingKey, blocking: blocking, log: log)
+  }
+
+  /// Runs blocking file work on its own threads.
+  func blockingly<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await blocking.runIfActive(body)
+  }
+
+  /// A new identifier.
+  func newID<Kind: IdentifierKind>(_ kind: Kind.Type) -> Identifier<Kind> {
+    var random = SecureRandom()
+    return Identifier(at: clock.now, using: &random)
+  }
+}

@@ -1,0 +1,95 @@
+import JSON
+import Marketplace
+import NIOPosix
+import Store
+import Synchronization
+import Wire
+
+/// What the live feed reads, from the store and the files.
+final class MarketFeedSource: FeedSource {
+  /// Jobs in a snapshot: all active ones up to this, then the newest.
+  private static let snapshotLimit = 200
+
+  private let store: any MarketStore
+  private let files: FileStore
+  private let blocking: NIOThreadPool
+  private let market = Mutex<Market?>(nil)
+
+  var epoch: String { store.epoch }
+
+  init(store: any MarketStore, files: FileStore, blocking: NIOThreadPool) {
+    self.store = store
+    self.files = files
+    self.blocking = blocking
+  }
+
+  /// The market is made after the hub, which is made after this.
+  func attach(_ market: Market) { self.market.withLock { $0 = market } }
+
+  func account(forKey key: String) async throws -> AccountID? {
+    guard let identity = market.withLock({ $0 })?.authenticator.identity(of: key), identity.role != .miner else {
+      return nil
+    }
+    return identity.account
+  }
+
+  func snapshot(account: AccountID, job: JobID?) async throws -> FeedSnapshot {
+    let (sequence, jobs, isTruncated) = try await store.read { store -> (Int64, [Job], Bool) in
+      let sequence = try store.lastSequence()
+      if let job { return (sequence, [try store.ownJob(job, of: account)], false) }
+      var active = JobQuery(account: account)
+      active.states = Set(JobState.allCases.filter { !$0.isTerminal })
+      active.limit = Self.snapshotLimit
+      var newest = JobQuery(account: account)
+      newest.limit = Self.snapshotLimit
+      let first = try store.jobs(active)
+      let second = try store.jobs(newest)
+      let known = Set(first.jobs.map(\.id))
+      let jobs = first.jobs + second.jobs.filter { !known.contains($0.id) }
+      return (sequence, Array(jobs.prefix(Self.snapshotLimit)), second.total > min(jobs.count, Self.snapshotLimit))
+    }
+    let documents = market.withLock { $0 }?.documents(jobs) ?? jobs.map { $0.document() }
+    return FeedSnapshot(sequence: sequence, jobs: documents, isTruncated: isTruncated)
+  }
+
+  func sequenceBounds() async throws -> SequenceBounds {
+    try await store.read { SequenceBounds(first: try $0.firstSequence(), last: try $0.lastSequence()) }
+  }
+
+  func events(after sequence: Int64, account: AccountID?, job: JobID?, limit: Int) async throws -> [JobEvent] {
+    try await store.read { try $0.events(after: sequence, account: account, job: job, limit: limit) }
+  }
+
+  func owns(account: AccountID, job: JobID) async throws -> Bool {
+    try await store.read { try $0.job(job)?.account == account }
+  }
+
+  func logState(job id: JobID) async throws -> LogState? {
+    let found = try await store.read { store -> (Job, TryRecord?)? in
+      guard let job = try store.job(id) else { return nil }
+      return (job, job.lastTry > 0 ? try store.tryRecord(of: id, number: job.lastTry) : nil)
+    }
+    guard let (job, attempt) = found else { return nil }
+    guard let attempt else { return LogState(tryNumber: 0, lengths: [:], facts: [:], isTerminal: job.state.isTerminal) }
+    let number = attempt.number
+    let lengths = try await blocking.runIfActive { [files] in
+      var lengths: [LogStream: Int64] = [:]
+      for stream in LogStream.allCases {
+        lengths[stream] = try files.logLength(id, tryNumber: number, stream: stream)
+      }
+      return lengths
+    }
+    var facts: [LogStream: LogFact] = [:]
+    if let log = attempt.stdout { facts[.stdout] = LogFact(length: log.length, sha256: log.sha256) }
+    if let log = attempt.stderr { facts[.stderr] = LogFact(length: log.length, sha256: log.sha256) }
+    return LogState(tryNumber: number, lengths: lengths, facts: facts, isTerminal: job.state.isTerminal)
+  }
+
+  func logBytes(
+    job: JobID, tryNumber: Int, stream: LogStream, offset: Int64, limit: Int
+  ) async throws -> [UInt8] {
+    try await blocking.runIfActive { [files] in
+      try files.readLog(job, tryNumber: tryNumber, stream: stream).read(offset: offset, count: limit)
+    }
+  }
+}

@@ -1,0 +1,70 @@
+import Clocks
+import Marketplace
+import Store
+import Synchronization
+import Wire
+
+/// The progress of running jobs, in memory: it changes too often to be written each time. Rows follow within seconds.
+final class ProgressBoard: Sendable {
+  private struct State {
+    var jobs: [JobID: Job] = [:]
+    var dirty: Set<JobID> = []
+  }
+
+  private let state = Mutex(State())
+
+  /// A job began to run, or a running one was met again.
+  func begin(_ job: Job) { state.withLock { $0.jobs[job.id] = job } }
+
+  func end(_ job: JobID) {
+    state.withLock { state in
+      state.jobs[job] = nil
+      state.dirty.remove(job)
+    }
+  }
+
+  func knows(_ job: JobID) -> Bool { state.withLock { $0.jobs[job] != nil } }
+
+  /// Takes a report. The message for the feed, or nil when nothing changed or the job does not run.
+  func report(_ id: JobID, tryNumber: Int, percent: Int, message: String?, at now: Timestamp) -> (
+    message: JobProgress, account: AccountID
+  )? {
+    state.withLock { state in
+      guard var job = state.jobs[id], job.lastTry == tryNumber,
+        job.report(progress: percent, message: message.map { String($0.prefix(512)) })
+      else { return nil }
+      state.jobs[id] = job
+      state.dirty.insert(id)
+      let message = JobProgress(
+        job: id.rawValue, status: job.state, attempt: job.attempt, tryNumber: job.lastTry, progress: job.progress,
+        message: job.progressMessage, estimatedCompletion: Self.estimate(job, at: now), at: now)
+      return (message, job.account)
+    }
+  }
+
+  /// The job with the latest progress in it.
+  func overlay(_ job: Job) -> Job {
+    guard !job.state.isTerminal, let known = state.withLock({ $0.jobs[job.id] }), known.lastTry == job.lastTry else {
+      return job
+    }
+    var job = job
+    _ = job.report(progress: known.progress, message: known.progressMessage)
+    return job
+  }
+
+  /// What was reported since the last call.
+  func takeDirty() -> [Job] {
+    state.withLock { state in
+      let jobs = state.dirty.compactMap { state.jobs[$0] }
+      state.dirty = []
+      return jobs
+    }
+  }
+
+  /// When it ends if it goes on as it went. Nil before there is anything to go by.
+  static func estimate(_ job: Job, at now: Timestamp) -> Timestamp? {
+    guard job.state == .running, let started = job.startedAt, job.progress > 0 else { return nil }
+    let elapsed = max(0, now.millisecondsSince(started))
+    return Timestamp(milliseconds: started.milliseconds + elapsed * 100 / Int64(job.progress))
+  }
+}

@@ -1,0 +1,152 @@
+import Clocks
+import Cryptography
+import JSON
+import Marketplace
+import ResultPackage
+import Store
+import Wire
+
+/// Takes submissions: checks, quotes, and makes them durable in one commit with their answer.
+struct Submitter {
+  let market: Market
+
+  /// A repeatable request: its key, and what it asked.
+  struct Idempotency: Sendable {
+    let key: String
+    let requestHash: String
+  }
+
+  struct Answer: Sendable {
+    let status: Int
+    let body: String
+    /// The answer to an earlier request with the same key.
+    let isReplay: Bool
+  }
+
+  /// Submits one job. 201 with the job, or 200 with `existing: true`.
+  func submit(
+    _ specification: JobSpecification, for identity: Identity, idempotency: Idempotency?
+  ) async throws -> Answer {
+    try await submit([specification], for: identity, idempotency: idempotency) { outcomes in
+      let outcome = outcomes[0]
+      return (outcome.isExisting ? 200 : 201, outcome.document)
+    }
+  }
+
+  /// Submits many in one durable commit: all or none.
+  func submit(
+    batch: [JobSpecification], for identity: Identity, idempotency: Idempotency?
+  ) async throws -> Answer {
+    try await submit(batch, for: identity, idempotency: idempotency) { outcomes in
+      let existing = outcomes.count { $0.isExisting }
+      return (
+        201,
+        [
+          "jobs": .array(outcomes.map(\.document)), "accepted": .integer(Int64(outcomes.count - existing)),
+          "existing": .integer(Int64(existing)),
+        ]
+      )
+    }
+  }
+
+  private struct Outcome: Sendable {
+    let document: JSONValue
+    let isExisting: Bool
+  }
+
+  private func submit(
+    _ specifications: [JobSpecification], for identity: Identity, idempotency: Idempotency?,
+    answer: @escaping @Sendable ([Outcome]) -> (Int, JSONValue)
+  ) async throws -> Answer {
+    try await check(specifications)
+    let now = market.clock.now
+    let quotes = Quotes(market: market)
+    let items = specifications.map { specification in
+      (
+        submission: Submission(
+          account: identity.account, specification: specification, newID: market.newID(JobKind.self), now: now,
+          unschedulable: quotes.unschedulable(specification)),
+        context: quotes.context(specification)
+      )
+    }
+    let result = try await market.store.write { store -> Answer in
+      if let idempotency, let known = try store.idempotency(account: identity.account, key: idempotency.key) {
+        guard known.requestHash == idempotency.requestHash else { throw MarketError.idempotencyMismatch }
+        return Answer(status: known.status, body: known.body, isReplay: true)
+      }
+      let outcomes = try items.map { item in
+        let outcome = try item.submission.run(in: store)
+        var context = item.context
+        if items.count == 1, outcome.job.state == .pending {
+          context.queuePosition = try store.queuePosition(of: outcome.job)
+        }
+        return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
+      }
+      let (status, body) = answer(outcomes)
+      if let idempotency {
+        try store.insert(
+          IdempotencyRecord(
+            account: identity.account, key: idempotency.key, requestHash: idempotency.requestHash, status: status,
+            body: body.text, createdAt: now))
+      }
+      return Answer(status: status, body: body.text, isReplay: false)
+    }
+    market.dispatcher.wake()
+    return result
+  }
+
+  private static func document(_ outcome: Submission.Outcome, _ context: JobContext) -> JSONValue {
+    guard var object = outcome.job.document(context).object else { return .null }
+    object["existing"] = .bool(outcome.isExisting)
+    object["accepted"] = .bool(!outcome.isExisting)
+    if outcome.job.specification.runKey != nil { object["strict_override_used"] = .bool(outcome.usedUnlock) }
+    return .object(object)
+  }
+
+  /// What the pure reading of a request can't see: paths, blobs that are not here, a disk that is nearly full.
+  private func check(_ specifications: [JobSpecification]) async throws {
+    let free = try await market.blockingly { [files = market.files] in try files.freeBytes() }
+    guard free >= market.configuration.diskFloor else {
+      throw Problem(507, "disk_floor", "the coordinator's disk is nearly full; it takes no new work", retryAfter: 60)
+    }
+    var errors: [FieldError] = []
+    for (index, specification) in specifications.enumerated() {
+      let prefix = specifications.count == 1 ? "" : "/jobs/\(index)"
+      for (place, input) in specification.inputs.enumerated() {
+        if let fault = Self.fault(inPath: input.path) {
+          errors.append(FieldError("\(prefix)/inputs/\(place)/path", fault))
+        }
+      }
+      for (place, path) in specification.artifacts.enumerated() {
+        if let fault = Self.fault(inPath: path) { errors.append(FieldError("\(prefix)/artifacts/\(place)", fault)) }
+      }
+    }
+    guard errors.isEmpty else { throw Problem.invalid(errors) }
+    try await checkBlobs(specifications)
+  }
+
+  private static func fault(inPath path: String) -> String? {
+    do {
+      _ = try ArtifactPath(validating: path)
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  private func checkBlobs(_ specifications: [JobSpecification]) async throws {
+    let wanted = Set(specifications.flatMap { $0.inputs.map(\.sha256) })
+    guard !wanted.isEmpty else { return }
+    let missing = try await market.store.read { store in try wanted.filter { try store.blob($0) == nil } }
+    guard missing.isEmpty else {
+      let errors = specifications.enumerated().flatMap { index, specification in
+        specification.inputs.enumerated().filter { missing.contains($0.element.sha256) }.map { place, _ in
+          FieldError(
+            (specifications.count == 1 ? "" : "/jobs/\(index)") + "/inputs/\(place)/sha256",
+            "there is no such blob: upload it first with PUT /v1/blobs/{sha256}")
+        }
+      }
+      throw Problem.invalid(errors)
+    }
+  }
+}

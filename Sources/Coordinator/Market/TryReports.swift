@@ -1,0 +1,119 @@
+import Clocks
+import Cryptography
+import Marketplace
+import Store
+import Wire
+
+/// What becomes of a miner's word that a try is over.
+enum ReportOutcome: Sendable {
+  /// It is durable.
+  case settled(Job)
+  /// The lease was not the miner's any more.
+  case stale
+  /// Something that the report names has not arrived: send it, then report again.
+  case incomplete(String, logs: [(LogStream, Int64)])
+}
+
+extension Market {
+  /// Checks that everything the report names has arrived whole, makes it durable, and ends the try.
+  func end(_ report: TryReport, lease: LeaseTable.Lease) async throws -> ReportOutcome {
+    let facts = [(LogStream.stdout, report.stdout), (LogStream.stderr, report.stderr)]
+    let missing = try await logs.finish(lease, facts: facts)
+    guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
+    let end = tryEnd(of: report)
+    let backoff = retryDelay(after: lease.tryNumber)
+    let now = clock.now
+    do {
+      let job = try await store.write { market in
+        let known = Dictionary(
+          try market.artifacts(of: lease.job, tryNumber: lease.tryNumber).map { ($0.path, $0) },
+          uniquingKeysWith: { $1 })
+        for artifact in report.artifacts {
+          guard let arrived = known[artifact.path], arrived.size == artifact.size, arrived.sha256 == artifact.sha256
+          else { throw MissingArtifact(path: artifact.path) }
+        }
+        return try EndTry(
+          leaseHash: lease.hash, miner: lease.miner, end: end,
+          facts: EndTry.Facts(
+            usage: report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr)),
+          backoff: backoff, now: now
+        ).run(in: market)
+      }
+      settle(job, lease: lease, hasFiles: report.hasFiles)
+      for (stream, fact) in facts where job.lastTry == lease.tryNumber {
+        hub.logEnded(job: job.id, tryNumber: lease.tryNumber, stream: stream, fact: fact)
+      }
+      return .settled(job)
+    } catch MarketError.staleLease {
+      return .stale
+    } catch let missing as MissingArtifact {
+      return .incomplete("artifact \(missing.path) has not arrived", logs: [])
+    }
+  }
+
+  /// The lease of a try ran out: the miner is lost for it.
+  func lose(_ lease: LeaseTable.Lease, reason: String) async throws {
+    let now = clock.now
+    let backoff = retryDelay(after: lease.tryNumber)
+    do {
+      let job = try await store.write { market in
+        try EndTry(leaseHash: lease.hash, miner: nil, end: .lost(reason: reason), backoff: backoff, now: now)
+          .run(in: market)
+      }
+      settle(job, lease: lease, hasFiles: true)
+    } catch MarketError.staleLease {
+      dispatcher.release(lease.hash)
+    }
+  }
+
+  /// The miner gave an assignment back unstarted.
+  func refuse(_ lease: LeaseTable.Lease, reason: String) async throws {
+    let now = clock.now
+    do {
+      let job = try await store.write { market in
+        try EndTry(
+          leaseHash: lease.hash, miner: lease.miner, end: .refused(reason: String(reason.prefix(512))),
+          backoff: Seconds(1), now: now
+        ).run(in: market)
+      }
+      settle(job, lease: lease, hasFiles: false)
+    } catch MarketError.staleLease {
+      dispatcher.release(lease.hash)
+    }
+  }
+
+  /// What follows in memory from a try that is over: its slot, its progress, its package.
+  private func settle(_ job: Job, lease: LeaseTable.Lease, hasFiles: Bool) {
+    progress.end(job.id)
+    dispatcher.release(lease.hash)
+    logs.close(lease.hash)
+    guard job.state.isTerminal else { return }
+    history.record(job)
+    if hasFiles { packages.prepare(job.id) }
+  }
+
+  private func retryDelay(after tryNumber: Int) -> Seconds {
+    var random = SecureRandom()
+    return Backoff.betweenTries.delay(attempt: tryNumber - 1, using: &random)
+  }
+
+  private func tryEnd(of report: TryReport) -> TryEnd {
+    guard let error = report.error else {
+      return .completed(exitCode: report.exitCode ?? 0, result: report.result)
+    }
+    return error.code == .canceled ? .canceled : .failed(error, exitCode: report.exitCode)
+  }
+}
+
+private struct MissingArtifact: Error {
+  let path: String
+}
+
+extension LogRecord {
+  init(_ fact: LogFact) { self.init(length: fact.length, sha256: fact.sha256) }
+}
+
+extension TryReport {
+  /// Whether anything lies on disk for the package.
+  var hasFiles: Bool { stdout.length > 0 || stderr.length > 0 || !artifacts.isEmpty }
+}

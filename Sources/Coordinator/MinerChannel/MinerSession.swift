@@ -1,0 +1,257 @@
+import Clocks
+import Cryptography
+import JSON
+import Logging
+import Marketplace
+import NIOCore
+import Store
+import WebSocket
+import WebSocketTransport
+import Wire
+
+/// One miner's connection: reads what it says in order, and answers.
+///
+/// Messages are taken one by one; only waiting for a commit is done beside, so that many results of one miner share
+/// commits. Which message is legal when stands in docs/protocol.md.
+final class MinerSession: MinerLink {
+  private let market: Market
+  private let identity: Identity
+  private let stream: WebSocketStream
+  private let log: Logger
+
+  /// Reports that wait for their commit at once; beyond, reading stops.
+  private static let pendingReports = 512
+  /// What it said is not legal; it must not come back as it is.
+  private static let closeUnexpected = CloseCode(4500)
+  /// Its own newer connection took its place.
+  private static let closeReplaced = CloseCode(4510)
+
+  init(market: Market, identity: Identity, stream: WebSocketStream) {
+    self.market = market
+    self.identity = identity
+    self.stream = stream
+    log = market.log
+  }
+
+  func send(_ command: MinerCommand) {
+    stream.connection?.send(text: ByteBuffer(bytes: command.json.encoded))
+  }
+
+  func replace() { stream.close(code: Self.closeReplaced, reason: "another connection of this miner") }
+
+  /// Serves the connection until it ends.
+  func run() async {
+    do {
+      var messages = stream.makeAsyncIterator()
+      guard let first = await messages.next() else { return }
+      guard case .text(let text) = first, case .hello(let hello) = try message(text) else {
+        send(.error(code: "hello_expected", message: "the first message must be hello", lease: nil))
+        return stream.close(code: Self.closeUnexpected, reason: "hello expected")
+      }
+      let (miner, connection) = try await greet(hello)
+      defer { market.dispatcher.disconnect(miner, connection: connection) }
+      log.info("miner connected", metadata: ["miner": "\(miner)", "name": "\(hello.name)"])
+      await serve(miner, &messages)
+      log.info("miner disconnected", metadata: ["miner": "\(miner)"])
+    } catch let error as MalformedMessage {
+      send(.error(code: "malformed", message: error.description, lease: nil))
+      stream.close(code: Self.closeUnexpected, reason: "malformed hello")
+    } catch {
+      log.warning("miner channel failed", metadata: ["error": "\(error)"])
+      stream.close(code: .internalError, reason: "the coordinator failed")
+    }
+  }
+
+  private func message(_ text: String) throws -> MinerMessage {
+    do {
+      return try MinerMessage(json: try JSONParser.parse(text))
+    } catch let error as JSONSyntaxError {
+      throw MalformedMessage("not JSON: \(error)")
+    }
+  }
+}
+
+// MARK: - Greeting
+
+extension MinerSession {
+  private func greet(_ hello: MinerHello) async throws -> (MinerID, Int) {
+    let registration = Registration(
+      account: identity.account, instanceHash: SHA256.hash(hello.instance.utf8).hex, name: hello.name,
+      version: hello.version, offer: hello.offer, newID: market.newID(MinerKind.self), now: market.clock.now)
+    let (record, held) = try await market.store.write { try registration.run(in: $0) }
+    let named = hello.isFresh ? [] : hello.held.map(\.lease)
+    let answer = market.dispatcher.connect(record, link: self, named: named, held: held)
+    for attempt in answer.unnamed { try await giveBack(attempt, isFresh: hello.isFresh) }
+    var resumed: [ResumedLease] = []
+    for lease in answer.resumed {
+      guard let token = lease.token else { continue }
+      let lengths = try await market.logs.lengths(of: lease)
+      resumed.append(
+        ResumedLease(
+          lease: token, leaseMilliseconds: market.configuration.leaseTerm.milliseconds,
+          stdoutOffset: lengths[.stdout] ?? 0, stderrOffset: lengths[.stderr] ?? 0))
+    }
+    let own = Set(resumed.map(\.lease))
+    send(
+      .welcome(
+        MinerWelcome(
+          miner: record.id, heartbeat: market.configuration.heartbeat, resumed: resumed,
+          lost: named.filter { !own.contains($0) })))
+    for (token, grace) in market.dispatcher.pendingCancels(of: answer.resumed) {
+      send(.cancel(lease: token, grace: grace))
+    }
+    market.dispatcher.wake()
+    return (record.id, answer.connection)
+  }
+
+  /// A try that the rows give to this miner but that it does not name. A miner that forgot everything may have started
+  /// it: the try counts. One that remembers never got it: it goes back for nothing.
+  private func giveBack(_ attempt: TryRecord, isFresh: Bool) async throws {
+    let lease = LeaseTable.Lease(
+      hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner,
+      deadline: market.clock.monotonic, token: nil)
+    if isFresh || attempt.startedAt != nil {
+      try await market.lose(lease, reason: "the miner was started anew and lost it")
+    } else {
+      try await market.refuse(lease, reason: "the assignment never reached the miner")
+    }
+  }
+}
+
+// MARK: - Messages
+
+extension MinerSession {
+  private func serve(_ miner: MinerID, _ messages: inout WebSocketStream.AsyncIterator) async {
+    await withTaskGroup(of: Void.self) { group in
+      var pending = 0
+      while let next = await messages.next() {
+        guard let work = await handle(next, from: miner) else { continue }
+        if pending >= Self.pendingReports {
+          await group.next()
+          pending -= 1
+        }
+        pending += 1
+        group.addTask { await work() }
+      }
+    }
+  }
+
+  /// Does what must be done in order; returns what may be done beside.
+  private func handle(_ next: WebSocketMessage, from miner: MinerID) async -> (@Sendable () async -> Void)? {
+    switch next {
+    case .binary(let buffer):
+      await append(buffer, from: miner)
+      return nil
+    case .text(let text):
+      do {
+        return try await handle(message(text), from: miner)
+      } catch let error as MalformedMessage {
+        send(.error(code: "malformed", message: error.description, lease: nil))
+      } catch {
+        log.error("miner message failed", metadata: ["error": "\(error)"])
+        send(.error(code: "failed", message: "the coordinator could not do it; try again", lease: nil))
+      }
+      return nil
+    }
+  }
+
+  private func handle(_ message: MinerMessage, from miner: MinerID) async throws -> (@Sendable () async -> Void)? {
+    switch message {
+    case .hello:
+      send(.error(code: "hello_repeated", message: "hello is said once", lease: nil))
+    case .accept(let token):
+      _ = own(token, of: miner)
+    case .renew(let tokens):
+      let answer = market.dispatcher.renew(tokens, of: miner)
+      send(.leases(renewed: answer.renewed, lost: answer.lost))
+    case .drain:
+      market.dispatcher.drain(miner)
+    case .progress(let token, let percent, let text):
+      guard let lease = own(token, of: miner) else { return nil }
+      if let progress = market.progress.report(
+        lease.job, tryNumber: lease.tryNumber, percent: percent, message: text, at: market.clock.now)
+      {
+        market.hub.publish(progress: progress.message, account: progress.account)
+      }
+    case .started(let token):
+      guard let lease = own(token, of: miner) else { return nil }
+      return { [self] in await start(lease) }
+    case .refuse(let token, let reason):
+      guard let lease = own(token, of: miner) else { return nil }
+      return { [self] in await settle(token) { try await self.market.refuse(lease, reason: reason) } }
+    case .done(let report), .failed(let report):
+      guard let lease = own(report.lease, of: miner) else {
+        send(.settled(lease: report.lease, accepted: false))
+        return nil
+      }
+      return { [self] in await end(report, lease) }
+    }
+    return nil
+  }
+
+  /// The live lease behind a token, when it is this miner's; otherwise the miner is told that it is lost.
+  private func own(_ token: String, of miner: MinerID) -> LeaseTable.Lease? {
+    guard let lease = market.dispatcher.lease(token: token), lease.miner == miner else {
+      send(.leases(renewed: [:], lost: [token]))
+      return nil
+    }
+    return lease
+  }
+
+  private func append(_ buffer: ByteBuffer, from miner: MinerID) async {
+    guard let chunk = LogChunk(buffer.readableBytesView) else {
+      return send(.error(code: "malformed", message: "not a log message", lease: nil))
+    }
+    guard let lease = own(chunk.lease, of: miner) else { return }
+    do {
+      switch try await market.logs.append(chunk, lease: lease) {
+      case .appended(let length):
+        send(.logAck(lease: chunk.lease, stream: chunk.stream, offset: length))
+        market.hub.logGrew(job: lease.job, tryNumber: lease.tryNumber, stream: chunk.stream, length: length)
+      case .duplicate(let length), .gap(let length):
+        send(.logAck(lease: chunk.lease, stream: chunk.stream, offset: length))
+      }
+    } catch {
+      // Not acknowledged: the miner keeps the bytes and sends them again.
+      log.error("can't keep log bytes", metadata: ["job": "\(lease.job)", "error": "\(error)"])
+      send(.error(code: "log_not_kept", message: "the log bytes could not be kept; send them again", lease: chunk.lease))
+    }
+  }
+
+  private func start(_ lease: LeaseTable.Lease) async {
+    let operation = StartTry(leaseHash: lease.hash, miner: lease.miner, now: market.clock.now)
+    do {
+      let job = try await market.store.write { try operation.run(in: $0) }
+      if !job.state.isTerminal { market.progress.begin(job) }
+    } catch MarketError.staleLease {
+      // Its end was faster.
+    } catch {
+      log.error("can't note a start", metadata: ["job": "\(lease.job)", "error": "\(error)"])
+    }
+  }
+
+  private func end(_ report: TryReport, _ lease: LeaseTable.Lease) async {
+    do {
+      switch try await market.end(report, lease: lease) {
+      case .settled: send(.settled(lease: report.lease, accepted: true))
+      case .stale: send(.settled(lease: report.lease, accepted: false))
+      case .incomplete(let what, let logs):
+        for (stream, offset) in logs { send(.logAck(lease: report.lease, stream: stream, offset: offset)) }
+        send(.error(code: "incomplete", message: what, lease: report.lease))
+      }
+    } catch {
+      log.error("can't end a try", metadata: ["job": "\(lease.job)", "error": "\(error)"])
+      send(.error(code: "not_settled", message: "could not be made durable; report again", lease: report.lease))
+    }
+  }
+
+  private func settle(_ token: String, _ body: @Sendable () async throws -> Void) async {
+    do {
+      try await body()
+      send(.settled(lease: token, accepted: true))
+    } catch {
+      log.error("can't settle a try", metadata: ["error": "\(error)"])
+      send(.error(code: "not_settled", message: "could not be made durable; say it again", lease: token))
+    }
+  }
+}

@@ -1,0 +1,148 @@
+import Clocks
+import Marketplace
+import NIOCore
+import WebSocketTransport
+
+/// What all readers that are up to date get in one flush: one piece of bytes.
+struct SharedBatch: Sendable {
+  /// Readers that have exactly this much may take it.
+  let base: Int64
+  /// Readers that have exactly this progress may take it; nil: none may, each goes on alone.
+  let baseVersion: UInt64?
+  let events: RunBatch<EncodedFrame>
+  let version: UInt64
+  /// Events, then progress. Nil: nothing to send.
+  var frame: EncodedFrame?
+  /// Events ever appended to the topic.
+  let endPosition: UInt64
+  let isWhole: Bool
+}
+
+/// The readers of one event loop. Sends what was published since the last turn: each topic once, each socket once.
+///
+/// `@unchecked Sendable`: everything that changes is touched on `eventLoop` only.
+final class LoopHub: @unchecked Sendable {
+  private struct LoopTopic {
+    var readers: ContiguousArray<FeedSession> = []
+    /// What readers that are up to date have.
+    var sequence: Int64
+    var version: UInt64
+  }
+
+  let eventLoop: any EventLoop
+  private unowned let hub: PushHub
+  private let index: Int
+  private var topics: [TopicKey: LoopTopic] = [:]
+  private var followers: [JobID: [ObjectIdentifier: FeedSession]] = [:]
+
+  init(hub: PushHub, eventLoop: any EventLoop, index: Int) {
+    self.hub = hub
+    self.eventLoop = eventLoop
+    self.index = index
+  }
+
+  // MARK: Readers
+
+  func join(_ session: FeedSession, _ key: TopicKey) {
+    let mark = hub.withState { $0.join(key, loop: index) }
+    session.index = topics[key]?.readers.count ?? 0
+    topics[key, default: LoopTopic(sequence: mark.published, version: mark.version)].readers.append(session)
+  }
+
+  func leave(_ session: FeedSession, _ key: TopicKey) {
+    guard let last = topics[key]?.readers.popLast() else { return }
+    if last !== session {
+      topics[key]?.readers[session.index] = last
+      last.index = session.index
+    }
+    if topics[key]?.readers.isEmpty == true { topics[key] = nil }
+    hub.withState { $0.leave(key, loop: index) }
+  }
+
+  func follow(_ session: FeedSession, _ job: JobID) {
+    guard followers[job, default: [:]].updateValue(session, forKey: ObjectIdentifier(session)) == nil else { return }
+    hub.withState { $0.follow(job, loop: index) }
+  }
+
+  func unfollow(_ session: FeedSession, _ job: JobID) {
+    guard followers[job]?.removeValue(forKey: ObjectIdentifier(session)) != nil else { return }
+    if followers[job]?.isEmpty == true { followers[job] = nil }
+    hub.withState { $0.unfollow(job, loop: index) }
+  }
+
+  // MARK: Sending
+
+  func flushSoon() { onLoop { $0.flush() } }
+
+  private func flush() {
+    for key in hub.withState({ $0.takeDirty(index) }) {
+      if case .log(let job) = key {
+        let extents = hub.withState { $0.extents(of: job) }
+        for session in (followers[job] ?? [:]).values { session.logsChanged(extents, of: job) }
+      } else {
+        flush(key)
+      }
+    }
+  }
+
+  private func flush(_ key: TopicKey) {
+    guard let topic = topics[key], let batch = makeBatch(key, topic) else { return }
+    topics[key]?.sequence = batch.events.sequence
+    topics[key]?.version = batch.version
+    if !batch.isWhole { hub.withState { $0.mark(key, on: index) } }
+    // A copy: readers may leave meanwhile.
+    for session in topic.readers { session.take(batch) }
+  }
+
+  private func makeBatch(_ key: TopicKey, _ common: LoopTopic) -> SharedBatch? {
+    let limit = hub.limits.batchBytes
+    typealias Parts = (batch: SharedBatch, frames: [EncodedFrame])
+    let parts = hub.withState { state -> Parts? in
+      guard let topic = state.topics[key] else { return nil }
+      let position = topic.run.endPosition
+      guard let events = topic.run.batch(after: common.sequence, limit: limit) else {
+        // More was published in a turn than the run holds.
+        let none = RunBatch<EncodedFrame>(base: topic.run.last, position: position)
+        let batch = SharedBatch(
+          base: none.base, baseVersion: nil, events: none, version: topic.latest.version, endPosition: position,
+          isWhole: true)
+        return (batch, [])
+      }
+      let latest =
+        events.isWhole
+        ? topic.latest.batch(after: common.version, limit: limit)
+        : (frames: [], version: common.version, isWhole: false)
+      let batch = SharedBatch(
+        base: events.base, baseVersion: common.version, events: events, version: latest.version,
+        endPosition: position, isWhole: latest.isWhole)
+      return (batch, events.frames + latest.frames)
+    }
+    guard let parts else { return nil }
+    var batch = parts.batch
+    if !parts.frames.isEmpty { batch.frame = EncodedFrame(run: parts.frames) }
+    return batch
+  }
+
+  // MARK: Watching
+
+  func sweepSoon() { onLoop { $0.sweep() } }
+  func stopSoon() { onLoop { part in part.forEach { $0.restart() } } }
+
+  /// Called by the hub, which is kept until the task has run.
+  private func onLoop(_ body: @escaping @Sendable (LoopHub) -> Void) {
+    let hub = hub
+    eventLoop.execute { withExtendedLifetime(hub) { body(self) } }
+  }
+
+  private func sweep() {
+    let now = hub.clock.monotonic
+    for key in topics.keys {
+      let end = hub.withState { $0.topics[key]?.run.endPosition ?? 0 }
+      for session in topics[key]?.readers ?? [] { session.sweep(at: now, endPosition: end) }
+    }
+  }
+
+  private func forEach(_ body: (FeedSession) -> Void) {
+    for readers in topics.values.map(\.readers) { readers.forEach(body) }
+  }
+}

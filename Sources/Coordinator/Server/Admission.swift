@@ -1,0 +1,44 @@
+import Marketplace
+import NIOCore
+import NIOHTTP1
+import WebSocket
+import WebSocketTransport
+import Wire
+
+/// Makes sessions for the handshakes that the gate admits.
+struct Admission: Sendable {
+  let market: Market
+  let gate: FeedGate
+  let origins: OriginPolicy
+
+  func upgrader() -> WebSocketServerUpgrader<MarketChannel.Value> {
+    WebSocketServerUpgrader(
+      origins: origins,
+      admit: { head, channel in
+        channel.eventLoop.makeFutureWithTask { await admit(head, from: channel.remoteAddress) }
+      },
+      upgraded: { channel, _ in MarketChannel.Value(channel: channel, kind: .webSocket) })
+  }
+
+  private func admit(_ head: HTTPRequestHead, from address: SocketAddress?) async -> WebSocketAdmission {
+    guard case .admit(let target, let resume) = await gate.decide(head) else { return .refuse }
+    switch target {
+    case .miner(let identity):
+      return .accept(session: {
+        WebSocketStream.serving { stream in
+          await MinerSession(market: market, identity: identity, stream: stream).run()
+        }
+      })
+    case .account(let identity): return feed(.account, identity?.account, resume, target, address)
+    case .job(let job, let identity): return feed(.job(job), identity.account, resume, target, address)
+    }
+  }
+
+  private func feed(
+    _ scope: FeedScope, _ account: AccountID?, _ resume: FeedResume?, _ target: FeedGate.Target,
+    _ address: SocketAddress?
+  ) -> WebSocketAdmission {
+    guard let ticket = try? gate.ticket(target, address: address?.ipAddress) else { return .refuse }
+    return .accept(session: { market.hub.session(scope: scope, account: account, resume: resume, ticket: ticket) })
+  }
+}

@@ -1,0 +1,43 @@
+import Cryptography
+import Marketplace
+import Store
+import Synchronization
+import Wire
+
+/// Who sends a request.
+struct Identity: Hashable, Sendable {
+  let account: AccountID
+  let role: Role
+}
+
+/// Knows the API keys by their hashes. The hash is of 256 random bits, so looking it up leaks nothing about a key.
+final class Authenticator: Sendable {
+  private let keys = Mutex<[String: APIKeyRecord]>([:])
+
+  func load(from store: any MarketStore) async throws {
+    let records = try await store.read { try $0.apiKeys() }
+    keys.withLock { keys in
+      keys = Dictionary(records.map { ($0.hash, $0) }, uniquingKeysWith: { _, new in new })
+    }
+  }
+
+  /// Nil for an unknown or revoked key.
+  func identity(of key: String) -> Identity? {
+    let hash = SHA256.hash(key.utf8).hex
+    guard let record = keys.withLock({ $0[hash] }), record.revokedAt == nil else { return nil }
+    return Identity(account: record.account, role: record.role)
+  }
+
+  /// Throws 401 without a known key, 403 when the key's role is another. An admin key may do what a client may.
+  func require(_ role: Role, key: String?) throws(Problem) -> Identity {
+    guard let key else {
+      throw Problem(401, "unauthenticated", "give an API key in X-Api-Key or as Authorization: Bearer")
+    }
+    guard let identity = identity(of: key) else { throw Problem(401, "invalid_api_key", "invalid api key") }
+    guard identity.role == role || (identity.role == .admin && role == .client) else {
+      throw Problem(
+        403, "wrong_role", "this needs a \(role.rawValue) key; yours is a \(identity.role.rawValue) key")
+    }
+    return identity
+  }
+}

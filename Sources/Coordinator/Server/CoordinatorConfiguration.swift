@@ -1,0 +1,49 @@
+public import Marketplace
+
+/// Everything that can be set about a coordinator. Every limit is here.
+public struct CoordinatorConfiguration: Sendable {
+  /// Address to listen on. Default 127.0.0.1.
+  public var host = "127.0.0.1"
+  /// Port to listen on; 0 takes a free one. Default 8000.
+  public var port = 8000
+  /// Database and files. Made when it is not there. Default `data`.
+  public var dataDirectory = "data"
+  /// Signing keys and first-run API keys. Made when it is not there. Default `keys`.
+  public var keysDirectory = "keys"
+  /// The browser pages. Nil: `web-static` beside the working directory or the executable, when it is there.
+  public var webDirectory: String?
+  /// The address that links name, such as `https://market.example.org`. Nil: taken from each request's `Host`.
+  public var publicURL: String?
+  /// Further `Host` and `Origin` names that browsers may use, such as `market.example.org`.
+  public var allowedHosts: [String] = []
+
+  /// How long a miner keeps a job without a sign of life. Default 15 s.
+  public var leaseTerm = Seconds(15)
+  /// How often miners are told to renew. A third of the lease leaves room for two lost messages.
+  public var heartbeat: Seconds { Seconds(milliseconds: max(200, leaseTerm.milliseconds / 5)) }
+
+  /// Largest JSON body of one request. Default 2 MiB.
+  public var bodyLimit = 2 * 1024 * 1024
+  /// Largest body of a batch. Default 32 MiB.
+  public var batchBodyLimit = 32 * 1024 * 1024
+  /// Jobs in one batch. Default 1,000.
+  public var batchLimit = 1_000
+  /// Largest input blob and artifact. Default 1 TiB.
+  public var fileLimit: Int64 = 1 << 40
+  /// Artifacts of one try. Default 100,000.
+  public var artifactLimit = 100_000
+  /// Largest result that travels in a miner's report. Default 1 MiB.
+  public var inlineResultLimit = 1024 * 1024
+  /// Free space under which no new work is taken (507). Default 256 MiB.
+  public var diskFloor: Int64 = 256 * 1024 * 1024
+  /// Open connections at once. Default 12,000.
+  public var connectionLimit = 12_000
+  /// An HTTP connection that says nothing is closed after this. Default 75 s.
+  public var idleTimeout = Seconds(75)
+  /// How long a stop waits for requests in progress. Default 10 s.
+  public var stopGrace = Seconds(10)
+  /// How long an idempotency key's answer is kept. Default 24 h.
+  public var idempotencyTerm = Seconds(86_400)
+
+  public init() {}
+}

@@ -1,0 +1,43 @@
+/// A WebSocket connection as a feed needs it. The feed takes one message at a time, so that a slow reader holds back
+/// the socket and not memory.
+public protocol FeedConnection: Sendable {
+  /// Sends one text message.
+  func send(_ text: String) async throws
+  /// Waits for the next message. Throws `CancellationError` when the task is canceled.
+  func receive() async throws -> FeedFrame
+  /// Says goodbye; does not wait for the answer.
+  func close() async
+}
+
+public enum FeedFrame: Hashable, Sendable {
+  case text(String)
+  /// The end; 1006 when the connection broke without a close frame.
+  case closed(code: Int, reason: String)
+}
+
+/// Why no connection came about.
+public enum FeedConnectionError: Error, Hashable, Sendable {
+  /// The coordinator, or something before it, answered the handshake with this error.
+  case refused(ClientError)
+  /// No answer.
+  case unreachable(String)
+}
+
+/// Opens a connection; throws ``FeedConnectionError``.
+public typealias FeedConnector = @Sendable (_ path: APIPath) async throws -> any FeedConnection
+
+/// What a close code asks of the client.
+enum FeedCloseAction: Hashable, Sendable {
+  case reconnect
+  /// Going on over this socket makes no sense: poll instead.
+  case giveUp
+
+  /// 3000-3499 and 4000-4499 ask to come back, others do not; except those that say that the server or the network
+  /// went away (1000 before the job's end among them), which is no judgement on us.
+  init(code: Int) {
+    switch code {
+    case 1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 3000...3499, 4000...4499: self = .reconnect
+    default: self = .giveUp
+    }
+  }
+}

@@ -1,0 +1,82 @@
+public import JSON
+
+extension MarketplaceClient {
+  /// Submits a job; `body` is one of the three shapes of `POST /v1/jobs`. After this returns, the job is durable.
+  /// ``JobSnapshot/isExisting`` tells when an earlier one was met.
+  ///
+  /// - Parameter idempotencyKey: for a repetition of the call by the caller itself, up to 24 hours later.
+  public func submit(_ body: JSONValue, idempotencyKey: String? = nil) async throws -> JobSnapshot {
+    try job(try await post(APIPath("jobs"), body, idempotencyKey: idempotencyKey))
+  }
+
+  /// Who could run it and for how much; stores nothing.
+  public func dryRun(_ body: JSONValue) async throws -> JSONValue {
+    try await post(APIPath("jobs", query: [("dry_run", "1")]), body)
+  }
+
+  /// Submits up to 1,000 jobs in one durable commit: all or none. Answers in the order of `bodies`.
+  public func submit(batch bodies: [JSONValue], idempotencyKey: String? = nil) async throws -> [JobSnapshot] {
+    let answer = try await post(APIPath("jobs:batch"), ["jobs": .array(bodies)], idempotencyKey: idempotencyKey)
+    guard let jobs = answer["jobs"]?.array ?? answer.array else {
+      throw ClientError.unexpected("the answer to a batch has no jobs in it")
+    }
+    return try jobs.map { try job($0) }
+  }
+
+  public func job(_ id: String) async throws -> JobSnapshot { try job(try await get(path(id))) }
+
+  public func jobs(_ filter: JobFilter = JobFilter()) async throws -> JobPage {
+    try JobPage(json: try await get(APIPath("jobs", query: filter.query)))
+  }
+
+  /// `result` and, when there is none, why. 425 while the job is not finished.
+  public func result(_ id: String) async throws -> JSONValue { try await get(path(id, "result")) }
+
+  /// Every placement of the job on a miner.
+  public func tries(_ id: String) async throws -> JSONValue { try await get(path(id, "tries")) }
+
+  /// Asks for the end of a job. The answer may still say `canceling`. 409 when it has ended already.
+  ///
+  /// - Parameter grace: seconds between TERM and KILL; nil: the coordinator's default.
+  public func cancel(_ id: String, reason: String? = nil, graceSeconds: Int64? = nil) async throws -> JobSnapshot {
+    var body = JSONObject()
+    if let reason { body.append("reason", .string(reason)) }
+    if let graceSeconds { body.append("grace_seconds", .integer(graceSeconds)) }
+    return try job(try await post(path(id, "cancel"), .object(body)))
+  }
+
+  /// A new job like this one, the next attempt in its chain.
+  public func rerun(_ id: String, reason: String? = nil) async throws -> JobSnapshot {
+    try job(try await post(path(id, "rerun"), reason.map { ["reason": .string($0)] } ?? [:]))
+  }
+
+  /// Every job in the chain of reruns.
+  public func attempts(_ id: String) async throws -> JSONValue { try await get(path(id, "attempts")) }
+
+  /// Allows exactly one more run under a strict run key. `ttl` like `2h`; nil: no end.
+  public func unlock(runKey: String, ttl: String? = nil, reason: String? = nil) async throws -> JSONValue {
+    var body = JSONObject()
+    if let ttl { body.append("ttl", .string(ttl)) }
+    if let reason { body.append("reason", .string(reason)) }
+    return try await post(APIPath("run-keys", runKey, "unlock"), .object(body))
+  }
+
+  /// Submitted, success rate, mean time, spent.
+  public func statistics() async throws -> JSONValue { try await get(APIPath("jobs", "stats")) }
+
+  public func queue() async throws -> JSONValue { try await get(APIPath("queue")) }
+
+  public enum QueuePlace: Hashable, Sendable { case before(String), after(String), top, bottom }
+
+  /// Moves a pending job among one's own.
+  public func move(_ id: String, to place: QueuePlace) async throws -> JSONValue {
+    let target: (String, JSONValue) =
+      switch place {
+      case .before(let other): ("before", .string(other))
+      case .after(let other): ("after", .string(other))
+      case .top: ("top", true)
+      case .bottom: ("bottom", true)
+      }
+    return try await post(APIPath("queue", "move"), .object(JSONObject([("job_id", .string(id)), target])))
+  }
+}

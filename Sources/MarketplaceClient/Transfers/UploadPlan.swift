@@ -1,0 +1,94 @@
+import Marketplace
+import Wire
+
+/// Decides, answer by answer, what an upload does next. A value without any I/O.
+///
+/// Protocol: `HEAD` answers 200 when the whole is there, else 404 with `Upload-Offset` when a part is. `PUT` carries
+/// `Content-Range: bytes A-B/TOTAL` (none when it carries the whole file) and answers 201 when the whole is there and
+/// verified, 200 or 202 with `Upload-Offset` when more is to come, 409 with `Upload-Offset` when A was wrong.
+struct UploadPlan: Hashable, Sendable {
+  enum Step: Hashable, Sendable {
+    /// Ask how much is there.
+    case probe
+    /// Send these bytes. The whole range (an empty one for an empty file) goes without `Content-Range`.
+    case send(Range<Int64>)
+    /// Wait a little (longer each time without headway), then ask how much is there.
+    case waitAndProbe(stalls: Int)
+    case done(wasThere: Bool)
+    case fail(ClientError)
+  }
+
+  /// So many failures in a row without a single new byte end the upload.
+  static let maximumStalls = 8
+
+  let size: Int64
+  /// Bytes in one request: what at most is sent again to a server that keeps only whole requests.
+  let pieceBytes: Int64
+  private var reached: Int64 = 0
+  private var stalls = 0
+  private var hasSent = false
+
+  init(size: Int64, pieceBytes: Int64 = 64 << 20) {
+    self.size = size
+    self.pieceBytes = max(1, pieceBytes)
+  }
+
+  mutating func probed(_ answer: APIAnswer) -> Step {
+    switch answer.status {
+    case 200, 204: .done(wasThere: !hasSent)
+    case 404: send(from: answer.headers.integer("Upload-Offset") ?? 0)
+    default: refused(answer)
+    }
+  }
+
+  mutating func sent(_ answer: APIAnswer) -> Step {
+    hasSent = true
+    let offset = answer.headers.integer("Upload-Offset")
+    switch answer.status {
+    case 201: return .done(wasThere: false)
+    case 200, 202, 204, 409:
+      guard let offset else {
+        if answer.status == 409 { return refused(answer) }
+        return .probe
+      }
+      return send(from: offset)
+    default: return refused(answer)
+    }
+  }
+
+  /// The connection broke, or the request failed before an answer.
+  mutating func failed(_ error: ClientError) -> Step {
+    hasSent = true
+    return stall(error)
+  }
+
+  private mutating func send(from offset: Int64) -> Step {
+    guard offset <= size else {
+      return .fail(.unexpected("the coordinator says it has \(offset) bytes of a file of \(size)"))
+    }
+    if offset > reached {
+      reached = offset
+      stalls = 0
+    } else if hasSent {
+      // Asked again for what was sent: bounded like any other failure.
+      stalls += 1
+      guard stalls < Self.maximumStalls else {
+        return .fail(.unexpected("the upload makes no headway at byte \(offset) of \(size)"))
+      }
+    }
+    // All bytes are there but the whole was never confirmed: no piece is left to send, so the whole is sent anew.
+    if offset == size { return .send(0..<size) }
+    return .send(offset..<min(size, offset + pieceBytes))
+  }
+
+  private mutating func refused(_ answer: APIAnswer) -> Step {
+    let error = HTTPTransport.error(of: answer)
+    return RetryPolicy.isTransient(error) ? stall(error) : .fail(error)
+  }
+
+  private mutating func stall(_ error: ClientError) -> Step {
+    guard RetryPolicy.isTransient(error) else { return .fail(error) }
+    stalls += 1
+    return stalls < Self.maximumStalls ? .waitAndProbe(stalls: stalls) : .fail(error)
+  }
+}

@@ -1,0 +1,290 @@
+import Clocks
+import Logging
+import Marketplace
+import Synchronization
+import Wire
+
+/// What the miner holds, and who is told what: the place where commands of the coordinator meet the tries.
+///
+/// All of it stands under one lock that is never held across a wait or a call to a try. Nothing here blocks.
+final class MinerCore: Sendable {
+  private struct State {
+    var ledger: LeaseLedger
+    var tries: [String: TryExecution] = [:]
+    /// Reports of jobs that end at once (`noop`), until they are settled.
+    var quick: [String: TryReport] = [:]
+    /// To be said again at the next heartbeat.
+    var again: Set<String> = []
+    var rejectedLogs: Set<String> = []
+    var devices: DeviceAllocation
+    var connection: (any MinerConnection)?
+    var isFresh = true
+    var isDraining = false
+    var isLeaving = false
+
+    var isEmpty: Bool { tries.isEmpty && quick.isEmpty }
+    var held: Int { tries.values.count(where: \.takesSlot) }
+  }
+
+  private let services: TryServices
+  private let offer: MinerOffer
+  private let state: Mutex<State>
+  private var clock: any MarketClock { services.clock }
+  private var logger: Logger { services.logger }
+
+  /// Tries that are to be run.
+  let starts: AsyncStream<TryExecution>
+  private let start: AsyncStream<TryExecution>.Continuation
+  /// Told after each change that may mean that all is done.
+  let changes: AsyncStream<Void>
+  private let change: AsyncStream<Void>.Continuation
+
+  init(_ services: TryServices, offer: MinerOffer) {
+    self.services = services
+    self.offer = offer
+    state = Mutex(
+      State(
+        ledger: LeaseLedger(margin: services.configuration.fenceMargin), devices: DeviceAllocation(offer.gpus)))
+    (starts, start) = AsyncStream.makeStream()
+    (changes, change) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+  }
+
+  /// It takes nothing new, and holds nothing any more.
+  var isDone: Bool { state.withLock { $0.isDraining && $0.isEmpty } }
+
+  // MARK: The operator
+
+  /// Finish what runs, take nothing new.
+  func drain() {
+    let connection = state.withLock { state in
+      state.isDraining = true
+      return state.connection
+    }
+    connection?.send(.drain)
+    change.yield()
+  }
+
+  /// End what runs, then leave.
+  func leave() {
+    let tries = state.withLock { state in
+      state.isDraining = true
+      state.isLeaving = true
+      return Array(state.tries.values)
+    }
+    for execution in tries { execution.handle(.leave(grace: services.configuration.stopGrace)) }
+    change.yield()
+  }
+
+  // MARK: Connections
+
+  /// The first message of a connection.
+  func hello() -> MinerHello {
+    let (isFresh, tries, quick) = state.withLock { ($0.isFresh, Array($0.tries.values), Array($0.quick.keys)) }
+    let held = tries.map(\.held) + quick.map { HeldLease(lease: $0, isStarted: true) }
+    let configuration = services.configuration
+    return MinerHello(
+      instance: services.work.instance, name: configuration.name, version: configuration.version, offer: offer,
+      isFresh: isFresh, held: held.sorted { $0.lease < $1.lease })
+  }
+
+  /// The coordinator's answer; `asked` is when the hello went out.
+  func welcomed(_ welcome: MinerWelcome, over connection: any MinerConnection, asked: MonotonicTime) {
+    let kept = Dictionary(welcome.resumed.map { ($0.lease, $0) }, uniquingKeysWith: { first, _ in first })
+    let (resumed, lost, reports, isDraining) = state.withLock { state in
+      state.isFresh = false
+      state.connection = connection
+      state.ledger.disconnected()
+      for lease in kept.values { state.ledger.grant(lease.lease, milliseconds: lease.leaseMilliseconds, from: asked) }
+      let lost = state.tries.filter { kept[$0.key] == nil }
+      for lease in lost.keys { state.ledger.forget(lease) }
+      state.quick = state.quick.filter { kept[$0.key] != nil }
+      let resumed = state.tries.compactMap { lease, execution in kept[lease].map { (execution, $0) } }
+      return (resumed, Array(lost.values), Array(state.quick.values), state.isDraining)
+    }
+    for (execution, lease) in resumed {
+      execution.resumed(connection, stdout: lease.stdoutOffset, stderr: lease.stderrOffset)
+    }
+    for execution in lost { execution.handle(.leaseLost) }
+    for report in reports { connection.send(report.message) }
+    if isDraining { connection.send(.drain) }
+    change.yield()
+  }
+
+  func disconnected() {
+    let tries = state.withLock { state in
+      state.connection = nil
+      state.ledger.disconnected()
+      return Array(state.tries.values)
+    }
+    for execution in tries { execution.disconnected() }
+  }
+
+  // MARK: Time
+
+  /// Renews all leases, and says again what was not taken the first time.
+  func heartbeat() {
+    let now = clock.monotonic
+    let (connection, batches, tries, reports, logs) = state.withLock { state in
+      let tries = state.again.compactMap { state.tries[$0] }
+      let reports = state.again.compactMap { state.quick[$0] }
+      let logs = state.rejectedLogs.compactMap { state.tries[$0] }
+      state.again = []
+      state.rejectedLogs = []
+      let batches = state.connection == nil ? [] : state.ledger.renewal(at: now)
+      return (state.connection, batches, tries, reports, logs)
+    }
+    for batch in batches { connection?.send(.renew(leases: batch)) }
+    for execution in logs { execution.logRejected() }
+    for execution in tries { execution.handle(.notSettled) }
+    for report in reports { connection?.send(report.message) }
+  }
+
+  /// Stops what could soon be given to somebody else. Returns when to look again.
+  func fence() -> MonotonicTime {
+    let now = clock.monotonic
+    let (due, next) = state.withLock { state in
+      let due = state.ledger.fenced(at: now).compactMap { state.tries[$0] }
+      return (due, state.ledger.nextFence)
+    }
+    for execution in due {
+      execution.logger.warning("the lease could not be renewed in time")
+      execution.handle(.fence)
+    }
+    // A lease granted meanwhile may end sooner: never longer than a quarter second.
+    let soon = now + Seconds(milliseconds: 250)
+    return min(soon, max(next ?? soon, now + Seconds(milliseconds: 1)))
+  }
+
+  // MARK: Commands
+
+  func handle(_ command: MinerCommand) {
+    switch command {
+    case .welcome: logger.warning("a second welcome was ignored")
+    case .assign(let assignment): assign(assignment)
+    case .cancel(let lease, let grace): execution(lease)?.handle(.cancel(grace: grace))
+    case .logAck(let lease, let stream, let offset): execution(lease)?.acknowledged(stream, offset)
+    case .leases(let renewed, let lost): leases(renewed, lost)
+    case .settled(let lease, _): settled(lease)
+    case .drain:
+      logger.notice("the coordinator drains this miner: it gets nothing new")
+    case .error(let code, let message, let lease): failed(code, message, lease)
+    }
+  }
+
+  private func execution(_ lease: String) -> TryExecution? { state.withLock { $0.tries[lease] } }
+
+  private func leases(_ renewed: [String: Int64], _ lost: [String]) {
+    let executions = state.withLock { state in
+      let ours = state.ledger.answered(renewed: renewed, lost: lost)
+      for lease in ours { state.quick[lease] = nil }
+      return ours.compactMap { state.tries[$0] }
+    }
+    for execution in executions {
+      execution.logger.warning("the lease is lost")
+      execution.handle(.leaseLost)
+    }
+    if !lost.isEmpty { change.yield() }
+  }
+
+  private func settled(_ lease: String) {
+    let execution = state.withLock { state in
+      state.ledger.forget(lease)
+      state.quick[lease] = nil
+      return state.tries[lease]
+    }
+    execution?.handle(.settled)
+    change.yield()
+  }
+
+  private func failed(_ code: String, _ message: String, _ lease: String?) {
+    guard let lease else {
+      logger.warning("the coordinator says: \(message)", metadata: ["code": "\(code)"])
+      return
+    }
+    switch code {
+    case "incomplete":
+      let (execution, report, connection) = state.withLock { ($0.tries[lease], $0.quick[lease], $0.connection) }
+      execution?.handle(.incomplete)
+      if let report { connection?.send(report.message) }
+    case "log_not_kept": state.withLock { _ = $0.rejectedLogs.insert(lease) }
+    // Whatever went wrong over there, the next heartbeat says it again.
+    default: state.withLock { _ = $0.again.insert(lease) }
+    }
+    logger.notice("the coordinator says: \(message)", metadata: ["code": "\(code)"])
+  }
+
+  // MARK: Assignments
+
+  private enum Admission {
+    case quick(TryReport)
+    case run(TryExecution)
+    case refuse(String)
+    case ignore
+  }
+
+  private func assign(_ assignment: Assignment) {
+    let received = clock.monotonic
+    let lease = assignment.lease
+    let (admission, connection) = state.withLock { state in
+      let admission = admit(assignment, &state)
+      if case .refuse = admission {} else {
+        state.ledger.grant(lease, milliseconds: assignment.leaseMilliseconds, from: received)
+      }
+      return (admission, state.connection)
+    }
+    switch admission {
+    case .quick(let report): connection?.send(report.message)
+    case .run(let execution):
+      connection?.send(.accept(lease: lease))
+      execution.logger.info("accepted", metadata: ["runner": "\(assignment.specification.runner)"])
+      start.yield(execution)
+    case .refuse(let reason):
+      logger.notice("refused: \(reason)", metadata: ["job": "\(assignment.job)"])
+      connection?.send(.refuse(lease: lease, reason: reason))
+    case .ignore: break
+    }
+  }
+
+  private func admit(_ assignment: Assignment, _ state: inout State) -> Admission {
+    let specification = assignment.specification
+    let lease = assignment.lease
+    guard state.tries[lease] == nil, state.quick[lease] == nil else { return .ignore }
+    guard !state.isDraining else { return .refuse("the miner is draining") }
+    // A miner runs only what it offers, whatever it is sent.
+    guard offer.runners.contains(specification.runner) else {
+      return .refuse("the miner has no runner \(specification.runner)")
+    }
+    if specification.runner == "noop" {
+      let report = TryReport(lease: lease, result: RunResult(.completed, result: .object(specification.payload)), error: nil, artifacts: [], stdout: .empty, stderr: .empty)
+      state.quick[lease] = report
+      return .quick(report)
+    }
+    guard state.held < offer.slots else { return .refuse("all slots are taken") }
+    guard !specification.constraints.network || offer.allowsNetwork else {
+      return .refuse("the miner gives jobs no network")
+    }
+    guard let gpus = state.devices.allocate(specification.constraints, to: lease) else {
+      return .refuse("not enough GPUs are free")
+    }
+    let execution = TryExecution(assignment, gpus: gpus, connection: state.connection, services: services)
+    state.tries[lease] = execution
+    return .run(execution)
+  }
+
+  /// A try's task has returned: nothing of it is left.
+  func finished(_ execution: TryExecution) {
+    let lease = execution.assignment.lease
+    state.withLock { state in
+      state.tries[lease] = nil
+      state.devices.release(lease)
+      state.ledger.forget(lease)
+    }
+    change.yield()
+  }
+
+  /// No try will be started any more.
+  func close() {
+    start.finish()
+    change.finish()
+  }
+}

@@ -1,0 +1,186 @@
+public import Clocks
+public import Logging
+import Marketplace
+import MarketplaceClient
+import Synchronization
+
+/// The miner: takes jobs from a coordinator, runs them, brings their results back.
+///
+/// Its long-lived tasks, all children of ``run()``:
+/// - the channel (``ChannelClient``): one connection after the other, with its own task for renewals;
+/// - the fence: stops what could not be renewed in time;
+/// - one task for each try (``TryExecution``).
+public final class MinerDaemon: Sendable {
+  private let configuration: MinerConfiguration
+  private let clock: any MarketClock
+  private let logger: Logger
+  private let connector: MinerConnector?
+  private let transfers: Transfers?
+
+  /// How often the operator has asked for the end, and who is to be told.
+  private struct Stop {
+    var requests = 0
+    var core: MinerCore?
+    var leave: AsyncStream<Void>.Continuation?
+  }
+  private let stop = Mutex(Stop())
+
+  /// Where inputs come from and artifacts go to, when that is not the coordinator's HTTP.
+  struct Transfers: Sendable {
+    var destination: any ArtifactDestination
+  }
+
+  /// - Parameter connector: opens channels. Nil: WebSocket connections to the configured coordinator.
+  public convenience init(
+    _ configuration: MinerConfiguration, clock: any MarketClock = SystemClock(), logger: Logger,
+    connector: MinerConnector? = nil
+  ) {
+    self.init(configuration, clock: clock, logger: logger, connector: connector, transfers: nil)
+  }
+
+  init(
+    _ configuration: MinerConfiguration, clock: any MarketClock, logger: Logger, connector: MinerConnector?,
+    transfers: Transfers?
+  ) {
+    self.configuration = configuration
+    self.clock = clock
+    self.logger = logger
+    self.connector = connector
+    self.transfers = transfers
+  }
+
+  /// What SIGTERM does: the first time drains (running jobs finish, nothing new is taken), the second time ends running jobs
+  /// and leaves. For any thread.
+  public func terminate() {
+    let (requests, core, leave) = stop.withLock { stop in
+      stop.requests += 1
+      return (stop.requests, stop.core, stop.leave)
+    }
+    guard requests <= 2 else { return }
+    logger.notice(requests == 1 ? "draining: running jobs finish, nothing new is taken" : "leaving: running jobs are ended")
+    if requests == 1 {
+      core?.drain()
+    } else {
+      core?.leave()
+      leave?.yield()
+    }
+  }
+
+  /// Runs until the miner was drained or told to leave; nothing of any job is left then.
+  ///
+  /// - Throws: ``InvalidConfiguration``, ``SandboxUnavailable``, `FileError` for the work directory, ``ChannelRefused``;
+  ///   `CancellationError` when the task was canceled, with all payloads killed.
+  public func run() async throws {
+    try configuration.validate()
+    let work = try WorkDirectory(path: configuration.workDirectory)
+    let sandbox = try await SandboxProbe(
+      mode: configuration.sandbox, readable: configuration.sandboxReadable,
+      hidden: configuration.sandboxHidden + [work.path], executable: configuration.supervisorExecutable
+    ).run(logger: logger)
+    var client = ClientConfiguration(url: configuration.url, apiKey: configuration.apiKey)
+    client.userAgent = "aitbc-miner/" + configuration.version
+    client.clock = clock
+    client.logger = logger
+    let transport = HTTPTransport(client)
+    let inference = inferenceTransport()
+    let services = TryServices(
+      configuration: configuration, work: work, runners: runners(sandbox, inference),
+      inputs: InputFetcher(transport: transport, clock: clock, timeout: configuration.inputTimeout),
+      uploader: ArtifactUploader(
+        destination: transfers?.destination ?? HTTPArtifactDestination(transport: transport), clock: clock),
+      clock: clock, logger: logger)
+    let facts = await HostFacts.detect(executable: configuration.supervisorExecutable, logger: logger)
+    let core = MinerCore(services, offer: configuration.offer(facts))
+    let outcome: Result<Void, any Error>
+    do {
+      outcome = .success(try await operate(core))
+    } catch {
+      outcome = .failure(error)
+    }
+    await transport.shutdown()
+    await inference?.shutdown()
+    try outcome.get()
+  }
+
+  private func operate(_ core: MinerCore) async throws {
+    let (leaves, leave) = AsyncStream<Void>.makeStream()
+    let requests = stop.withLock { stop in
+      stop.core = core
+      stop.leave = leave
+      return stop.requests
+    }
+    defer { stop.withLock { $0.core = nil } }
+    // Asked before there was anybody to ask.
+    if requests > 0 { core.drain() }
+    let logger = logger
+    let configuration = configuration
+    let connect: MinerConnector =
+      connector ?? { try await WebSocketMinerConnection.open(configuration, logger: logger) }
+    let channel = ChannelClient(
+      core: core, connect: connect, clock: clock, backoff: configuration.reconnect, logger: logger)
+    try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        try await channel.run()
+        return false
+      }
+      group.addTask(priority: .high) { [clock] in
+        while !Task.isCancelled { try await clock.sleep(until: core.fence()) }
+        return false
+      }
+      group.addTask {
+        await withDiscardingTaskGroup { tries in
+          for await execution in core.starts {
+            tries.addTask {
+              await execution.run()
+              core.finished(execution)
+            }
+          }
+          tries.cancelAll()
+        }
+        return false
+      }
+      group.addTask {
+        for await _ in core.changes where core.isDone { return true }
+        return false
+      }
+      group.addTask { [clock] in
+        // Leaving takes as long as the grace and a little more; then all is killed.
+        for await _ in leaves {
+          let patience = configuration.stopGrace.milliseconds + configuration.leavePatience.milliseconds
+          try await clock.sleep(for: Seconds(milliseconds: patience))
+          return true
+        }
+        return false
+      }
+      defer { core.close() }
+      while let isOver = try await group.next() { if isOver { break } }
+      group.cancelAll()
+    }
+  }
+
+  private func runners(_ sandbox: Sandbox, _ inference: HTTPTransport?) -> [String: any Runner] {
+    let settings = ProcessRunner.Settings(
+      sandbox: sandbox, limits: configuration.limits, searchPath: configuration.searchPath,
+      allowsNetwork: configuration.allowsNetwork, stopGrace: configuration.stopGrace,
+      executable: configuration.supervisorExecutable)
+    var runners: [String: any Runner] = ["process": ProcessRunner(settings: settings, template: nil)]
+    for template in configuration.runners {
+      runners[template.name] = ProcessRunner(settings: settings, template: template)
+    }
+    if let inference {
+      runners["inference"] = InferenceRunner(transport: inference, key: configuration.inferenceKey, clock: clock)
+    }
+    return runners
+  }
+
+  /// No key of ours goes to the inference service, and one answer may take as long as a job.
+  private func inferenceTransport() -> HTTPTransport? {
+    guard let url = configuration.inferenceURL else { return nil }
+    var client = ClientConfiguration(url: url)
+    client.userAgent = "aitbc-miner/" + configuration.version
+    client.silenceTimeout = Seconds.days(1)
+    client.clock = clock
+    client.logger = logger
+    return HTTPTransport(client)
+  }
+}

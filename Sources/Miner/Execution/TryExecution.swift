@@ -1,0 +1,279 @@
+import Logging
+import Marketplace
+import NIOPosix
+import ResultPackage
+import Synchronization
+import Wire
+
+/// One try at work: carries out what ``TryMachine`` decides.
+///
+/// Events come in from anywhere through ``handle(_:)``, which never waits. One task (``run()``) does what takes time, a phase
+/// at a time; the folder and everything in it are gone when it returns.
+final class TryExecution: Sendable {
+  /// What takes time.
+  private enum Work: Sendable {
+    case launch
+    case collect(artifacts: Bool)
+  }
+
+  private struct State {
+    var machine = TryMachine()
+    /// The fetching or sending under way, which an abort cancels.
+    var phase: Task<Void, Never>?
+    var isAborted = false
+    var workspace: TryWorkspace?
+    var failure: JobError?
+    var result: RunResult?
+    var files: [ArtifactWalk.Found]?
+    var artifacts: [ArtifactFact] = []
+    var hasStarted = false
+    var progress: ProgressUpdate?
+    var connection: (any MinerConnection)?
+    /// What the coordinator said it has of the logs, until there is a shipper to tell.
+    var offsets: (stdout: Int64, stderr: Int64) = (0, 0)
+  }
+
+  let assignment: Assignment
+  let gpus: [Int]
+  private let services: TryServices
+  private let control = RunControl()
+  private let state: Mutex<State>
+  private let works: AsyncStream<Work>
+  private let work: AsyncStream<Work>.Continuation
+  private let updates: AsyncStream<ProgressUpdate>
+  private let update: AsyncStream<ProgressUpdate>.Continuation
+  let logger: Logger
+
+  init(_ assignment: Assignment, gpus: [Int], connection: (any MinerConnection)?, services: TryServices) {
+    self.assignment = assignment
+    self.gpus = gpus
+    self.services = services
+    var initial = State()
+    initial.connection = connection
+    state = Mutex(initial)
+    (works, work) = AsyncStream.makeStream()
+    (updates, update) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
+    var logger = services.logger
+    logger[metadataKey: "job"] = "\(assignment.job)"
+    logger[metadataKey: "try"] = "\(assignment.tryNumber)"
+    self.logger = logger
+  }
+
+  private var lease: String { assignment.lease }
+
+  /// For `hello`.
+  var held: HeldLease { HeldLease(lease: lease, isStarted: state.withLock { $0.hasStarted }) }
+
+  /// Whether it takes a slot: not any more when only its report is under way.
+  var takesSlot: Bool {
+    state.withLock { state in
+      switch state.machine.state {
+      case .preparing, .running, .collecting: true
+      case .reporting, .finished: false
+      }
+    }
+  }
+
+  // MARK: Events
+
+  func handle(_ event: TryMachine.Event) { perform(state.withLock { $0.machine.handle(event) }) }
+
+  /// A connection stands over which the lease goes on; the coordinator has this much of the logs.
+  func resumed(_ connection: any MinerConnection, stdout: Int64, stderr: Int64) {
+    let shipper = state.withLock { state in
+      state.connection = connection
+      state.offsets = (stdout, stderr)
+      return state.workspace?.shipper
+    }
+    shipper?.connected(connection, stdout: stdout, stderr: stderr)
+    handle(.resumed)
+  }
+
+  func disconnected() {
+    let shipper = state.withLock { state in
+      state.connection = nil
+      return state.workspace?.shipper
+    }
+    shipper?.disconnected()
+  }
+
+  func acknowledged(_ stream: LogStream, _ offset: Int64) {
+    state.withLock { $0.workspace?.shipper }?.acknowledged(stream, offset)
+  }
+
+  func logRejected() { state.withLock { $0.workspace?.shipper }?.rejected() }
+
+  private func perform(_ action: TryMachine.Action) {
+    switch action {
+    case .none: break
+    case .launch: work.yield(.launch)
+    case .collect(let artifacts): work.yield(.collect(artifacts: artifacts))
+    case .abort: state.withLock { state in
+      state.isAborted = true
+      return state.phase
+    }?.cancel()
+    case .terminate(let grace): control.request(.terminate(grace: grace))
+    case .kill: control.request(.kill)
+    case .announce: announce()
+    case .report: send(report())
+    case .refuse: send(.refuse(lease: lease, reason: "the miner is leaving"))
+    case .discard: work.finish()
+    }
+  }
+
+  private func send(_ message: MinerMessage) { state.withLock { $0.connection }?.send(message) }
+
+  private func announce() {
+    let (hasStarted, progress) = state.withLock { ($0.hasStarted, $0.progress) }
+    if hasStarted { send(.started(lease: lease)) }
+    if let progress { update.yield(progress) }
+  }
+
+  // MARK: The task
+
+  /// Runs the try to its end. When the task is canceled, the payload is killed and nothing more is said.
+  func run() async {
+    await withTaskCancellationHandler {
+      await phase { await self.prepare() }
+      handle(state.withLock { $0.failure } == nil ? .prepared : .prepareFailed)
+      await withTaskGroup(of: Void.self) { group in
+        let shipper = state.withLock { $0.workspace?.shipper }
+        if let shipper { group.addTask { await shipper.run() } }
+        group.addTask { await self.sendProgress() }
+        for await item in works { await carryOut(item) }
+        group.cancelAll()
+      }
+    } onCancel: {
+      control.request(.kill)
+      perform(.abort)
+    }
+    await clear()
+  }
+
+  private func carryOut(_ item: Work) async {
+    switch item {
+    case .launch:
+      let result = await launch()
+      state.withLock { $0.result = result }
+      handle(.ended(wasStopped: result.wasStopped))
+    case .collect(let artifacts):
+      await phase { await self.collect(artifacts: artifacts) }
+      handle(.collected)
+    }
+  }
+
+  /// Runs what an abort may cut short.
+  private func phase(_ body: @escaping @Sendable () async -> Void) async {
+    let task = Task { await body() }
+    let isAborted = state.withLock { state in
+      state.phase = task
+      return state.isAborted
+    }
+    if isAborted { task.cancel() }
+    await task.value
+    state.withLock { state in
+      state.phase = nil
+      state.isAborted = false
+    }
+  }
+
+  private func prepare() async {
+    do {
+      let workspace = try await TryWorkspace.make(assignment, services)
+      let (connection, offsets) = state.withLock { state in
+        state.workspace = workspace
+        return (state.connection, state.offsets)
+      }
+      if let connection { workspace.shipper.connected(connection, stdout: offsets.stdout, stderr: offsets.stderr) }
+      try await services.inputs.fetch(assignment.specification.inputs, into: workspace.directory.work)
+    } catch {
+      let failure = TryWorkspace.failure(error)
+      state.withLock { $0.failure = failure }
+    }
+  }
+
+  private func launch() async -> RunResult {
+    let runner = services.runners[assignment.specification.runner]
+    guard let runner, let workspace = state.withLock({ $0.workspace }) else {
+      return RunResult(.failed(JobError(.minerError, "the miner has no runner \(assignment.specification.runner)")))
+    }
+    let context = RunContext(
+      assignment: assignment, directory: workspace.directory, stdout: workspace.stdout, stderr: workspace.stderr,
+      control: control, gpus: gpus,
+      started: { [self] in
+        state.withLock { $0.hasStarted = true }
+        logger.info("started")
+        send(.started(lease: lease))
+      },
+      progress: { [update] in update.yield($0) })
+    return await runner.run(context)
+  }
+
+  /// At most ten a second; between two only the latest counts.
+  private func sendProgress() async {
+    for await latest in updates {
+      state.withLock { $0.progress = latest }
+      send(.progress(lease: lease, percent: latest.percent, message: latest.message))
+      guard (try? await services.clock.sleep(for: Seconds(milliseconds: 100))) != nil else { return }
+    }
+  }
+
+  private func collect(artifacts: Bool) async {
+    guard let workspace = state.withLock({ $0.workspace }) else { return }
+    if artifacts {
+      do {
+        var files = state.withLock { $0.files }
+        if files == nil {
+          files = try await workspace.artifacts(assignment.specification.artifacts, services.configuration, logger)
+          state.withLock { [files] in $0.files = files }
+        }
+        let facts = try await services.uploader.send(files ?? [], lease: lease)
+        state.withLock { $0.artifacts = facts }
+      } catch UploadFailure.leaseLost {
+        handle(.leaseLost)
+        return
+      } catch {
+        let failure = TryWorkspace.failure(error)
+        state.withLock { $0.failure = failure }
+      }
+    }
+    _ = await workspace.shipper.drained()
+  }
+
+  private func clear() async {
+    update.finish()
+    guard let directory = state.withLock({ $0.workspace?.directory }) else { return }
+    do {
+      try await NIOThreadPool.singleton.runIfActive { try directory.remove() }
+    } catch {
+      logger.error("the job's folder can't be removed: \(error)")
+    }
+  }
+
+  // MARK: The report
+
+  private func report() -> MinerMessage {
+    let (stop, result, failure, artifacts, workspace) = state.withLock { state in
+      (state.machine.stop, state.result, state.failure, state.artifacts, state.workspace)
+    }
+    guard let result else {
+      // It never ran.
+      if stop == .leaving { return .refuse(lease: lease, reason: "the miner is leaving") }
+      let error = Self.unstarted(stop) ?? failure ?? JobError(.minerError, "it could not be prepared")
+      return .failed(TryReport(lease: lease, error: error))
+    }
+    let report = TryReport(
+      lease: lease, result: result, error: result.verdict(stop) ?? failure, artifacts: artifacts,
+      stdout: workspace?.stdout.spool.fact ?? .empty, stderr: workspace?.stderr.spool.fact ?? .empty)
+    logger.info("ended", metadata: ["outcome": "\(report.error?.code.rawValue ?? "completed")"])
+    return report.message
+  }
+
+  private static func unstarted(_ stop: TryMachine.Stop?) -> JobError? {
+    switch stop {
+    case .canceled: JobError(.canceled, "canceled before it started")
+    case .fenced: JobError(.minerError, "the miner could not renew its lease in time")
+    case .leaving, .lost, nil: nil
+    }
+  }
+}

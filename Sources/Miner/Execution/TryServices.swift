@@ -1,0 +1,38 @@
+import Clocks
+import JSON
+import Logging
+import Marketplace
+import Wire
+
+/// What a try needs of its miner.
+struct TryServices: Sendable {
+  let configuration: MinerConfiguration
+  let work: WorkDirectory
+  let runners: [String: any Runner]
+  let inputs: InputFetcher
+  let uploader: ArtifactUploader
+  let clock: any MarketClock
+  let logger: Logger
+}
+
+extension TryReport {
+  /// A result as JSON may have 1 MiB; larger ones belong into a file.
+  static let maximumResultBytes = 1 << 20
+
+  /// What the coordinator is told of a run.
+  init(
+    lease: String, result: RunResult, error: JobError?, artifacts: [ArtifactFact], stdout: LogFact, stderr: LogFact
+  ) {
+    self.init(
+      lease: lease, exitCode: result.exitCode, error: error, usage: result.usage, artifacts: artifacts, stdout: stdout,
+      stderr: stderr)
+    guard let value = result.result else { return }
+    if value.encoded.count <= Self.maximumResultBytes {
+      self.result = value
+    } else if self.error == nil {
+      self.error = JobError(.outputTooLarge, "the result has more than \(Self.maximumResultBytes) bytes of JSON")
+    }
+  }
+
+  var message: MinerMessage { error == nil ? .done(self) : .failed(self) }
+}

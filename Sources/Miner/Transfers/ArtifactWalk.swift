@@ -1,0 +1,135 @@
+import Glibc
+import ResultPackage
+
+/// Finds the files that a job leaves: regular files only, no link is ever followed, names only as results may have them.
+///
+/// The job's processes are all gone by then, so what is found stays as it is.
+struct ArtifactWalk {
+  struct Found: Hashable, Sendable {
+    /// Name in the result.
+    var path: String
+    /// Where it lies.
+    var file: String
+    var size: Int64
+  }
+
+  /// More files than a result may have, or one that is too large.
+  struct TooMuch: Error, Hashable, CustomStringConvertible {
+    let description: String
+  }
+
+  let maximumFiles: Int
+  let maximumBytes: Int64
+  private(set) var found: [Found] = []
+  /// What was left out, with the reason; the first hundred.
+  private(set) var skipped: [String] = []
+  private var names: Set<String> = []
+  /// Directory entries looked at; bounded, so that a tree of a million empty folders ends.
+  private var visited = 0
+
+  static let maximumVisited = 200_000
+
+  init(maximumFiles: Int, maximumBytes: Int64) {
+    self.maximumFiles = maximumFiles
+    self.maximumBytes = maximumBytes
+  }
+
+  /// Adds all files below a folder, by their paths relative to it.
+  mutating func add(folder: String) throws {
+    let root = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard root >= 0 else { return }
+    try walk(root, folder, prefix: "", depth: 0)
+  }
+
+  /// Adds one file or folder that the job named, relative to `base`. One that is not there is left out.
+  mutating func add(named name: String, below base: String) throws {
+    var directory = open(base, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard directory >= 0 else { return }
+    let segments = name.split(separator: "/").filter { $0 != "." }.map(String.init)
+    guard !segments.isEmpty, !segments.contains("..") else {
+      close(directory)
+      if segments.isEmpty { return try add(folder: base) }
+      return skip(name, "it leads out of the working directory")
+    }
+    // Segment by segment, so that no link on the way is followed.
+    for segment in segments.dropLast() {
+      let next = openat(directory, segment, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      close(directory)
+      directory = next
+      guard directory >= 0 else { return skip(name, "it is not there") }
+    }
+    defer { close(directory) }
+    let prefix = segments.dropLast().map { $0 + "/" }.joined()
+    try visit(segments[segments.count - 1], in: directory, base + "/" + prefix, prefix: prefix, depth: segments.count - 1)
+  }
+
+  /// Takes the descriptor over.
+  private mutating func walk(_ descriptor: Int32, _ folder: String, prefix: String, depth: Int) throws {
+    guard let directory = fdopendir(descriptor) else {
+      close(descriptor)
+      return
+    }
+    defer { closedir(directory) }
+    var entries: [String] = []
+    while let entry = readdir(directory) {
+      visited += 1
+      guard visited <= Self.maximumVisited else { throw TooMuch(description: "more than \(Self.maximumVisited) files") }
+      guard let name = Self.name(of: entry) else {
+        skip(prefix + "?", "its name is not UTF-8")
+        continue
+      }
+      if name != "." && name != ".." { entries.append(name) }
+    }
+    // The order of the disk is nobody's: results have one order.
+    for name in entries.sorted() {
+      try visit(name, in: dirfd(directory), folder + "/", prefix: prefix, depth: depth)
+    }
+  }
+
+  private mutating func visit(
+    _ name: String, in directory: Int32, _ folder: String, prefix: String, depth: Int
+  ) throws {
+    var status = stat()
+    guard fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return skip(prefix + name, "it is not there") }
+    switch status.st_mode & S_IFMT {
+    case S_IFDIR:
+      guard depth < ArtifactPath.maximumSegments else { return skip(prefix + name, "it lies too deep") }
+      // The miner is the owner; a folder that the job closed can be opened by it.
+      fchmodat(directory, name, status.st_mode | 0o700, 0)
+      let inner = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      guard inner >= 0 else { return skip(prefix + name, "it can't be opened") }
+      try walk(inner, folder + name, prefix: prefix + name + "/", depth: depth + 1)
+    case S_IFREG: try take(prefix + name, folder + name, status)
+    case S_IFLNK: skip(prefix + name, "it is a symbolic link")
+    default: skip(prefix + name, "it is no regular file")
+    }
+  }
+
+  private mutating func take(_ path: String, _ file: String, _ status: stat) throws {
+    do {
+      _ = try ArtifactPath(validating: path)
+    } catch {
+      return skip(path, "\(error)")
+    }
+    // What stands in the output folder goes before what the job named elsewhere.
+    guard names.insert(path).inserted else { return skip(path, "another artifact has that name") }
+    guard Int64(status.st_size) <= maximumBytes else {
+      throw TooMuch(description: "\(path) has \(status.st_size) bytes, the limit is \(maximumBytes)")
+    }
+    guard found.count < maximumFiles else { throw TooMuch(description: "more than \(maximumFiles) files") }
+    if status.st_mode & 0o400 == 0 { chmod(file, status.st_mode | 0o400) }
+    found.append(Found(path: path, file: file, size: Int64(status.st_size)))
+  }
+
+  private mutating func skip(_ path: String, _ reason: String) {
+    if skipped.count < 100 { skipped.append("\(path): \(reason)") }
+  }
+
+  private static func name(of entry: UnsafeMutablePointer<dirent>) -> String? {
+    withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+      tuple.withMemoryRebound(to: UInt8.self, capacity: 256) { bytes in
+        String(validating: UnsafeBufferPointer(start: bytes, count: strnlen(UnsafeRawPointer(bytes).assumingMemoryBound(to: CChar.self), 255)), as: UTF8.self)
+      }
+    }
+  }
+}

@@ -1,0 +1,118 @@
+public import Cryptography
+
+/// What was built.
+public struct PackageSummary: Equatable, Sendable {
+  /// The SHA-256 of the archive.
+  public let sha256: SHA256Digest
+  /// The archive's size in bytes.
+  public let size: UInt64
+  public let manifest: Manifest
+}
+
+/// Builds a job's result package: the entries under `job_<id>/`, with a signed `manifest.json` in its place among the
+/// sorted names, and the archive's seal.
+///
+/// The manifest describes every other file but does not stand last. So the digests of files that sort after it
+/// (`output.json`, `result.txt`) must be known when its turn comes: from `PackageEntry.knownDigest`, or else those files
+/// are read once before. Everything else is read once. The same input gives the same bytes.
+public struct PackageBuilder: Sendable {
+  private let jobID: String
+  private let root: String
+  private let signer: Ed25519PrivateKey
+  private let minerSignature: ManifestSignature?
+  private let threads: Int
+
+  /// - Parameters:
+  ///   - signer: the coordinator's key, for manifest and seal.
+  ///   - minerSignature: from the miner, over exactly the entries under `logs/` and `artifacts/`.
+  ///   - threads: how many threads compress; does not change the bytes.
+  /// - Throws: `ManifestError.badJobID`.
+  public init(
+    jobID: String, signer: Ed25519PrivateKey, minerSignature: ManifestSignature? = nil, threads: Int = 1
+  ) throws {
+    root = try PackageRoot.name(jobID: jobID)
+    self.jobID = jobID
+    self.signer = signer
+    self.minerSignature = minerSignature
+    self.threads = threads
+  }
+
+  /// Writes the package to `sink`.
+  ///
+  /// - Parameter entries: every file but the manifest, in any order.
+  /// - Throws: `PackageBuildError`, `FileError`, `OperationCanceled`, or what the sink throws; what the sink got is then
+  ///   no package.
+  public func build(
+    _ entries: [PackageEntry], to sink: any ByteSink, shouldContinue: @escaping ShouldContinue = { true }
+  ) throws -> PackageSummary {
+    // Their order, not a sorted copy: there may be a hundred thousand.
+    let order = entries.indices.sorted { entries[$0].path < entries[$1].path }
+    try check(entries, order)
+    let writer = try ZipWriter(sink: sink, threads: threads, shouldContinue: shouldContinue)
+    let split = order.partitioningIndex { !bytewiseLess(entries[$0].path.string, Manifest.fileName) }
+    var described: [ManifestEntry] = []
+    described.reserveCapacity(entries.count)
+    for index in order[..<split] { described.append(try add(entries[index], to: writer)) }
+    for index in order[split...] {
+      let entry = entries[index]
+      let digest = try entry.knownDigest ?? entry.digest(shouldContinue)
+      described.append(ManifestEntry(path: entry.path, size: entry.source.size, sha256: digest))
+    }
+    let manifest = try signed(described)
+    try add(manifest, to: writer)
+    for (index, description) in zip(order[split...], described[split...]) {
+      let added = try add(entries[index], to: writer)
+      // A file that changed between its two readings.
+      try Self.compare(description.sha256, added)
+    }
+    let summary = try writer.finish(commentLength: ArchiveSeal.length) { digest in
+      try ArchiveSeal(digest: digest, key: signer).comment
+    }
+    return PackageSummary(sha256: summary.sha256, size: summary.size, manifest: manifest)
+  }
+
+  private func check(_ entries: [PackageEntry], _ order: [Int]) throws {
+    let reserved = ArtifactPath.folded(Manifest.fileName)
+    for entry in entries where entry.path.caseFolded == reserved {
+      throw PackageBuildError.reservedPath(entry.path.string)
+    }
+    let names = [Manifest.fileName] + order.map { entries[$0].path.string }
+    if let clash = NameClash.first(in: names) { throw PackageBuildError.nameClash(clash) }
+  }
+
+  private func add(_ entry: PackageEntry, to writer: ZipWriter) throws -> ManifestEntry {
+    let added = try writer.add(
+      name: "\(root)/\(entry.path.string)", size: entry.source.size, read: try entry.open())
+    let description = ManifestEntry(path: entry.path, size: added.entry.size, sha256: added.sha256)
+    if let known = entry.knownDigest { try Self.compare(known, description) }
+    return description
+  }
+
+  private static func compare(_ known: SHA256Digest, _ entry: ManifestEntry) throws {
+    guard known == entry.sha256 else {
+      throw PackageBuildError.digestDiffers(path: entry.path.string, known: known, actual: entry.sha256)
+    }
+  }
+
+  private func add(_ manifest: Manifest, to writer: ZipWriter) throws {
+    let bytes = BytesSource(manifest.canonicalBytes)
+    var position: UInt64 = 0
+    _ = try writer.add(name: "\(root)/\(Manifest.fileName)", size: bytes.size) { buffer in
+      let count = Int(min(bytes.size - position, UInt64(buffer.count)))
+      try bytes.read(at: position, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
+      position += UInt64(count)
+      return count
+    }
+  }
+
+  private func signed(_ entries: [ManifestEntry]) throws -> Manifest {
+    var manifest = try Manifest(jobID: jobID, entries: entries)
+    manifest.signatures = [try .coordinator(manifest, key: signer)]
+    guard let minerSignature else { return manifest }
+    guard minerSignature.signer == .miner, let key = try? Ed25519PublicKey(id: minerSignature.keyID),
+      minerSignature.isValid(for: manifest, key: key)
+    else { throw PackageBuildError.badMinerSignature }
+    manifest.signatures.append(minerSignature)
+    return manifest
+  }
+}

@@ -1,0 +1,60 @@
+import Cryptography
+import Glibc
+import Marketplace
+
+/// Everything of the market that is a file: blobs, logs, artifacts, packages, partial uploads.
+///
+/// ```
+/// blobs/ab/<sha256>            logs/<job>/<try>.stdout        artifacts/<job>/<try>/<sha256>
+/// packages/<job>.zip below ab/ uploads/…                      tmp/
+/// ```
+///
+/// Names on disk are identifiers, numbers and digests that we made; a path that a client chose stands only in the
+/// database. All calls block on the disk: keep them off event loops and off the cooperative pool. A ``FileStore`` may
+/// be used from many threads.
+public struct FileStore: Sendable {
+  /// The data directory.
+  public let directory: String
+  let uploads: UploadRegistry
+
+  private static let folders = ["blobs", "logs", "artifacts", "uploads", "packages", "tmp"]
+
+  /// Makes the folders and removes what a former process left half written in `tmp`. Throws ``FileStoreError``.
+  public init(directory: String) throws(FileStoreError) {
+    self.directory = directory
+    uploads = UploadRegistry()
+    for folder in Self.folders { try POSIXFile.makeDirectories(directory + "/" + folder) }
+    try FileTree.removeContents(of: directory + "/tmp")
+  }
+
+  /// Bytes that a process without privileges can still write. Throws ``FileStoreError``.
+  public func freeBytes() throws(FileStoreError) -> Int64 {
+    var status = statvfs()
+    guard statvfs(directory, &status) == 0 else { throw .last("statvfs", directory) }
+    let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return overflow ? .max : Int64(clamping: bytes)
+  }
+
+  /// A path for a file in the making; gone at the next start. Move it into place when it is whole and synced.
+  public func temporaryPath() -> String { directory + "/tmp/" + Hex.encode(SecureRandom.bytes(16)) }
+
+  // MARK: Names
+
+  func blobPath(_ digest: SHA256Digest) -> String {
+    let hex = digest.hex
+    return directory + "/blobs/" + hex.prefix(2) + "/" + hex
+  }
+
+  func logPath(_ job: JobID, _ tryNumber: Int, _ stream: LogStream) -> String {
+    directory + "/logs/" + job.rawValue + "/" + String(tryNumber) + "." + stream.rawValue
+  }
+
+  func artifactPath(_ job: JobID, _ tryNumber: Int, _ digest: SHA256Digest) -> String {
+    directory + "/artifacts/" + job.rawValue + "/" + String(tryNumber) + "/" + digest.hex
+  }
+
+  /// Two of the identifier's random characters spread packages over 1,024 folders.
+  func packagePath(_ job: JobID) -> String {
+    directory + "/packages/" + job.rawValue.suffix(2) + "/" + job.rawValue + ".zip"
+  }
+}

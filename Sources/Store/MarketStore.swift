@@ -1,0 +1,221 @@
+public import Marketplace
+
+/// The authority on everything: all rows, all changes. Memory elsewhere is a cache that can be thrown away.
+///
+/// There is one writer. Operations that arrive together share one durable commit, each in a savepoint of its own, so
+/// one that throws undoes only itself.
+public protocol MarketStore: Sendable {
+  /// Names this store's history. Another epoch means that sequence numbers can't be compared.
+  var epoch: String { get }
+
+  /// Runs `body` in a transaction and returns when it is durable: on disk, and still there after a power cut. What
+  /// `body` throws is thrown here, and nothing it did remains. Throws ``StoreError`` when the store can't do it.
+  ///
+  /// `body` runs on the writer's thread; it must not block on anything else.
+  func write<Value: Sendable>(
+    _ body: @escaping @Sendable (any MarketTransaction) throws -> Value
+  ) async throws -> Value
+
+  /// Runs `body` on a snapshot of what is durable. Any number of reads run beside the writer.
+  func read<Value: Sendable>(_ body: @escaping @Sendable (any MarketReader) throws -> Value) async throws -> Value
+
+  /// Calls `handler` after every commit that appended events, in order of sequence, before the writers of those events
+  /// are answered. At most one handler; it must be quick and must not call the store.
+  func setEventHandler(_ handler: @escaping @Sendable ([JobEvent]) -> Void)
+
+  /// Stops taking work, finishes what was taken, closes. Safe to call twice.
+  func close() async throws
+}
+
+/// Why the store can't serve. The state of the market is unchanged.
+public enum StoreError: Error, Hashable, Sendable {
+  /// The disk is full; reads go on. 507.
+  case diskFull
+  /// Too many operations wait; try again. 503.
+  case busy
+  /// It is being closed. 503.
+  case closed
+  /// Made by a newer program than this one.
+  case newerVersion(found: Int, known: Int)
+  /// The database says something else; the text is for the log.
+  case failed(String)
+}
+
+/// Reads of one consistent snapshot. Methods that look for one thing return nil when it is not there; all throw
+/// ``StoreError`` when the disk fails.
+public protocol MarketReader {
+  func account(_ id: AccountID) throws -> Account?
+  func account(named name: String) throws -> Account?
+  func accounts() throws -> [Account]
+  func apiKeys() throws -> [APIKeyRecord]
+
+  func job(_ id: JobID) throws -> Job?
+  /// One page of an account's jobs.
+  func jobs(_ query: JobQuery) throws -> JobPage
+  /// How many pending jobs stand before this one for the miners that could run it.
+  func queuePosition(of job: Job) throws -> Int
+  /// Pending jobs of an account.
+  func pendingCount(account: AccountID) throws -> Int
+  /// Jobs of the whole market by state; states without jobs may be missing.
+  func counts() throws -> [JobState: Int]
+
+  func tries(of job: JobID) throws -> [TryRecord]
+  func tryRecord(of job: JobID, number: Int) throws -> TryRecord?
+  /// The try that a lease token belongs to, live or not.
+  func tryRecord(leaseHash: String) throws -> TryRecord?
+  /// Every try whose lease is live.
+  func heldTries() throws -> [TryRecord]
+  func artifacts(of job: JobID, tryNumber: Int) throws -> [ArtifactRecord]
+  func package(of job: JobID) throws -> PackageRecord?
+  /// Jobs that ended, left files and have no package yet; oldest first.
+  func jobsToPackage(limit: Int) throws -> [JobID]
+
+  /// Requirement classes that have pending jobs, with how many.
+  func pendingClasses() throws -> [PendingClass]
+  /// Up to `limit` claimable jobs of these classes, first in the queue first.
+  func claimable(classes: [Int64], limit: Int) throws -> [Job]
+  /// Jobs that wait for their time, and the first moment one of them is due.
+  func nextAvailable() throws -> Timestamp?
+  /// Up to `limit` pending jobs whose time to live is over.
+  func expiring(at now: Timestamp, limit: Int) throws -> [Job]
+  /// Finished jobs whose result's time is over.
+  func retentionDue(at now: Timestamp, limit: Int) throws -> [Job]
+
+  func miner(_ id: MinerID) throws -> MinerRecord?
+  func miner(instanceHash: String) throws -> MinerRecord?
+  func miners() throws -> [MinerRecord]
+
+  func runKey(account: AccountID, key: String) throws -> RunKeyRecord?
+  /// All jobs of a run key, latest attempt first.
+  func attempts(account: AccountID, runKey: String) throws -> [Job]
+  func idempotency(account: AccountID, key: String) throws -> IdempotencyRecord?
+
+  /// Events after `sequence`, oldest first; of one account or one job, or of all.
+  func events(after sequence: Int64, account: AccountID?, job: JobID?, limit: Int) throws -> [JobEvent]
+  /// The highest sequence given; 0 before the first.
+  func lastSequence() throws -> Int64
+  /// The lowest sequence that is still kept; 1 when nothing was ever removed.
+  func firstSequence() throws -> Int64
+
+  /// Whether a blob's content is here.
+  func blob(_ sha256: String) throws -> BlobRecord?
+  /// Market-wide virtual time, see `FairQueue`.
+  func virtualTime() throws -> Int64
+  /// The ledger's lines of a job.
+  func ledger(of job: JobID) throws -> [LedgerLine]
+}
+
+/// Changes. All of one transaction become durable together or not at all.
+public protocol MarketTransaction: MarketReader {
+  func save(_ account: Account) throws
+  func insert(_ key: APIKeyRecord) throws
+
+  /// A new job; its id must be new.
+  func insert(_ job: Job) throws
+  /// The changed part of a job's row.
+  func update(_ job: Job) throws
+  /// Appends to the event log and gives the event its sequence.
+  @discardableResult func append(_ event: JobEvent) throws -> Int64
+
+  func insert(_ attempt: TryRecord) throws
+  func update(_ attempt: TryRecord) throws
+  /// Replaces an artifact of the same path.
+  func save(_ artifact: ArtifactRecord) throws
+  func removeArtifacts(of job: JobID) throws
+  func save(_ package: PackageRecord) throws
+  func removePackage(of job: JobID) throws
+
+  func save(_ miner: MinerRecord) throws
+  func save(_ runKey: RunKeyRecord) throws
+  func insert(_ answer: IdempotencyRecord) throws
+  /// Removes up to `limit` answers older than `time`; returns how many.
+  func removeIdempotency(before time: Timestamp, limit: Int) throws -> Int
+  /// Makes jobs claimable whose time has come; returns how many.
+  func releaseAvailable(at now: Timestamp) throws -> Int
+
+  func save(_ blob: BlobRecord) throws
+  func setVirtualTime(_ time: Int64) throws
+  /// Lines that are already there (same job, kind and party) are left as they are.
+  func post(_ lines: [LedgerLine]) throws
+}
+
+/// An input's content, named by its digest.
+public struct BlobRecord: Hashable, Sendable {
+  /// Lower-case hex.
+  public let sha256: String
+  public let size: Int64
+  public let createdAt: Timestamp
+
+  public init(sha256: String, size: Int64, createdAt: Timestamp) {
+    self.sha256 = sha256
+    self.size = size
+    self.createdAt = createdAt
+  }
+}
+
+/// Pending jobs that ask for the same things.
+public struct PendingClass: Hashable, Sendable {
+  public let id: Int64
+  public let requirements: Requirements
+  /// Claimable now.
+  public let ready: Int
+
+  public init(id: Int64, requirements: Requirements, ready: Int) {
+    self.id = id
+    self.requirements = requirements
+    self.ready = ready
+  }
+}
+
+/// Which jobs to list.
+public struct JobQuery: Hashable, Sendable {
+  public enum Sort: String, CaseIterable, Hashable, Sendable {
+    /// Newest first: the default.
+    case newest = "-created_at"
+    case oldest = "created_at"
+    /// Latest end first; jobs that have not ended come last.
+    case latestEnd = "-completed_at"
+    case earliestEnd = "completed_at"
+  }
+
+  public var account: AccountID
+  /// Empty: every state.
+  public var states: Set<JobState> = []
+  /// All must be equal.
+  public var labels: [String: String] = [:]
+  /// Part of the name, the id or the run key, without case.
+  public var text: String?
+  /// Created at or after.
+  public var from: Timestamp?
+  /// Created before.
+  public var until: Timestamp?
+  public var sort = Sort.newest
+  /// 1–500.
+  public var limit = 20
+  public var offset = 0
+  /// Goes on after this page's last; from ``JobPage/nextCursor``.
+  public var cursor: String?
+  /// Count all that match, not just the page.
+  public var countsTotal = true
+
+  public init(account: AccountID) { self.account = account }
+}
+
+public struct JobPage: Hashable, Sendable {
+  public var jobs: [Job]
+  /// All that match the query.
+  public var total: Int
+  /// Nil on the last page.
+  public var nextCursor: String?
+
+  public init(jobs: [Job], total: Int, nextCursor: String?) {
+    self.jobs = jobs
+    self.total = total
+    self.nextCursor = nextCursor
+  }
+}
+
+/// A cursor that this store did not make.
+public struct InvalidCursor: Error, Hashable, Sendable {
+  public init() {}
+}

@@ -1,0 +1,163 @@
+import Cryptography
+public import JSON
+public import Marketplace
+
+/// A try that was just given to a miner.
+public struct ClaimedTry: Hashable, Sendable {
+  public var job: Job
+  public var attempt: TryRecord
+  /// The lease token itself; only its hash is stored.
+  public var lease: String
+}
+
+/// Gives jobs to one miner.
+public struct Claim: Sendable {
+  public var miner: MinerID
+  /// Requirement classes that the miner fits.
+  public var classes: [Int64]
+  /// One fresh secret for each job that may be claimed.
+  public var leases: [String]
+  public var now: Timestamp
+
+  public init(miner: MinerID, classes: [Int64], leases: [String], now: Timestamp) {
+    self.miner = miner
+    self.classes = classes
+    self.leases = leases
+    self.now = now
+  }
+
+  /// The jobs that are now the miner's, first in the queue first.
+  public func run(in market: any MarketTransaction) throws -> [ClaimedTry] {
+    guard !classes.isEmpty, !leases.isEmpty else { return [] }
+    var virtualTime = try market.virtualTime()
+    var claimed: [ClaimedTry] = []
+    for (job, lease) in zip(try market.claimable(classes: classes, limit: leases.count), leases) {
+      let held = try market.change(job, at: now) { job throws(TransitionRefused) in
+        try job.claim(by: miner, at: now)
+      }
+      let attempt = TryRecord(
+        job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now)
+      try market.insert(attempt)
+      virtualTime = FairQueue.advance(virtualTime, claimed: job.rank, priority: job.specification.priority)
+      claimed.append(ClaimedTry(job: held, attempt: attempt, lease: lease))
+    }
+    if !claimed.isEmpty { try market.setVirtualTime(virtualTime) }
+    return claimed
+  }
+}
+
+/// Lease tokens: 256 random bits; the store knows their hashes.
+public enum LeaseToken {
+  public static func make() -> String { secureToken(prefix: "lt_") }
+  public static func hash(_ token: String) -> String { SHA256.hash(token.utf8).hex }
+}
+
+extension MarketReader {
+  /// The live try that a lease token stands for. Throws ``MarketError/staleLease`` for every other token, and when
+  /// the try is another miner's.
+  public func liveTry(leaseHash: String, of miner: MinerID?) throws -> (attempt: TryRecord, job: Job) {
+    guard let attempt = try tryRecord(leaseHash: leaseHash), attempt.state == .held,
+      miner == nil || attempt.miner == miner
+    else { throw MarketError.staleLease }
+    guard let job = try job(attempt.job) else { throw MarketError.jobNotFound }
+    return (attempt, job)
+  }
+}
+
+/// The program of a try was started.
+public struct StartTry: Sendable {
+  public var leaseHash: String
+  public var miner: MinerID
+  public var now: Timestamp
+
+  public init(leaseHash: String, miner: MinerID, now: Timestamp) {
+    self.leaseHash = leaseHash
+    self.miner = miner
+    self.now = now
+  }
+
+  /// Repeating it changes nothing, so a miner may say it again after a reconnect.
+  public func run(in market: any MarketTransaction) throws -> Job {
+    var (attempt, job) = try market.liveTry(leaseHash: leaseHash, of: miner)
+    guard attempt.startedAt == nil else { return job }
+    attempt.startedAt = now
+    try market.update(attempt)
+    // A cancel that crossed on the way keeps its state; the start is kept with the try and for the charge.
+    guard job.state == .assigned else {
+      return try market.change(job, at: now) { job throws(TransitionRefused) in job.noteStart(at: now) }
+    }
+    return try market.change(job, at: now) { job throws(TransitionRefused) in try job.start(at: now) }
+  }
+}
+
+/// A try is over. The row of the try, the job, the charge and the event become durable together.
+public struct EndTry: Sendable {
+  /// What the miner's report says, or what the coordinator found.
+  public struct Facts: Hashable, Sendable {
+    public var usage: JSONValue?
+    public var stdout: LogRecord?
+    public var stderr: LogRecord?
+
+    public init(usage: JSONValue? = nil, stdout: LogRecord? = nil, stderr: LogRecord? = nil) {
+      self.usage = usage
+      self.stdout = stdout
+      self.stderr = stderr
+    }
+  }
+
+  public var leaseHash: String
+  /// Nil when the coordinator itself ends it (the lease ran out).
+  public var miner: MinerID?
+  public var end: TryEnd
+  public var facts: Facts
+  /// The wait before another try.
+  public var backoff: Seconds
+  public var now: Timestamp
+
+  public init(
+    leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), backoff: Seconds, now: Timestamp
+  ) {
+    self.leaseHash = leaseHash
+    self.miner = miner
+    self.end = end
+    self.facts = facts
+    self.backoff = backoff
+    self.now = now
+  }
+
+  /// Throws ``MarketError/staleLease`` when the try is not live any more.
+  public func run(in market: any MarketTransaction) throws -> Job {
+    var (attempt, job) = try market.liveTry(leaseHash: leaseHash, of: miner)
+    var end = end
+    // Nobody asked for it here: the miner's operator stopped it, and another miner may run it.
+    if end == .canceled, job.state != .canceling { end = .lost(reason: "it was stopped at the miner") }
+    attempt.endedAt = now
+    attempt.usage = facts.usage
+    attempt.stdout = facts.stdout
+    attempt.stderr = facts.stderr
+    switch end {
+    case .completed(let code, _):
+      attempt.state = .completed
+      attempt.exitCode = code
+    case .failed(let error, let code):
+      attempt.state = .failed
+      attempt.error = error
+      attempt.exitCode = code
+    case .refused(let reason):
+      attempt.state = .refused
+      attempt.error = JobError(.refused, reason)
+    case .lost(let reason):
+      attempt.state = .lost
+      attempt.error = JobError(.lost, reason)
+    case .canceled: attempt.state = .canceled
+    }
+    try market.update(attempt)
+    // A program may end before the word of its start came through.
+    if case .completed = end, job.state == .assigned {
+      job = try market.change(job, at: now) { job throws(TransitionRefused) in try job.start(at: now) }
+    }
+    return try market.change(job, at: now) { job throws(TransitionRefused) in
+      try job.end(end, backoff: backoff, at: now)
+    }
+  }
+}

@@ -1,0 +1,43 @@
+public import Marketplace
+
+/// A miner introduces itself. The same instance secret is the same miner.
+public struct Registration: Sendable {
+  public var account: AccountID
+  public var instanceHash: String
+  public var name: String
+  public var version: String
+  public var offer: MinerOffer
+  /// Used when the miner is new.
+  public var newID: MinerID
+  public var now: Timestamp
+
+  public init(
+    account: AccountID, instanceHash: String, name: String, version: String, offer: MinerOffer, newID: MinerID,
+    now: Timestamp
+  ) {
+    self.account = account
+    self.instanceHash = instanceHash
+    self.name = name
+    self.version = version
+    self.offer = offer
+    self.newID = newID
+    self.now = now
+  }
+
+  /// The miner's row, and the tries whose leases it holds.
+  public func run(in market: any MarketTransaction) throws -> (miner: MinerRecord, held: [TryRecord]) {
+    var miner =
+      try market.miner(instanceHash: instanceHash)
+      ?? MinerRecord(
+        id: newID, instanceHash: instanceHash, account: account, name: name, version: version, offer: offer,
+        registeredAt: now, lastSeenAt: now)
+    // Another account's key with a stolen instance secret must not become that miner.
+    guard miner.account == account else { throw MarketError.staleLease }
+    miner.name = name
+    miner.version = version
+    miner.offer = offer
+    miner.lastSeenAt = now
+    try market.save(miner)
+    return (miner, try market.heldTries().filter { $0.miner == miner.id })
+  }
+}

@@ -1,0 +1,65 @@
+import Marketplace
+
+/// Accounts and their API keys.
+extension SQLiteSession {
+  private enum Statements {
+    static let account = SQL("SELECT id, name, plan, created_at, virtual_finish FROM accounts WHERE id = ?")
+    static let accountNamed = SQL("SELECT id, name, plan, created_at, virtual_finish FROM accounts WHERE name = ?")
+    static let accounts = SQL("SELECT id, name, plan, created_at, virtual_finish FROM accounts ORDER BY id")
+    static let saveAccount = SQL(
+      """
+      INSERT INTO accounts (id, name, plan, created_at, virtual_finish) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (id) DO UPDATE SET name = excluded.name, plan = excluded.plan,
+        virtual_finish = excluded.virtual_finish
+      """)
+    static let keys = SQL("SELECT hash, account, role, created_at, revoked_at FROM api_keys ORDER BY created_at, hash")
+    static let saveKey = SQL(
+      """
+      INSERT INTO api_keys (hash, account, role, created_at, revoked_at) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT (hash) DO UPDATE SET revoked_at = excluded.revoked_at
+        WHERE account = excluded.account AND role = excluded.role
+      """)
+  }
+
+  func account(_ id: AccountID) throws -> Account? {
+    try connection.first(Statements.account, [.id(id)]) { try Self.makeAccount($0) }
+  }
+
+  func account(named name: String) throws -> Account? {
+    try connection.first(Statements.accountNamed, [.string(name)]) { try Self.makeAccount($0) }
+  }
+
+  func accounts() throws -> [Account] { try connection.all(Statements.accounts) { try Self.makeAccount($0) } }
+
+  func save(_ account: Account) throws {
+    try connection.execute(
+      Statements.saveAccount,
+      [
+        .id(account.id), .string(account.name), .string(account.plan.rawValue), .time(account.createdAt),
+        .int64(account.virtualFinish),
+      ])
+  }
+
+  func apiKeys() throws -> [APIKeyRecord] {
+    try connection.all(Statements.keys) { row in
+      APIKeyRecord(
+        hash: row.text(0), account: try row.id(1), role: try row.word(2), createdAt: row.time(3),
+        revokedAt: row.optionalTime(4))
+    }
+  }
+
+  func insert(_ key: APIKeyRecord) throws {
+    try connection.execute(
+      Statements.saveKey,
+      [
+        .string(key.hash), .id(key.account), .string(key.role.rawValue), .time(key.createdAt), .time(key.revokedAt),
+      ])
+    guard connection.changes == 1 else { throw StoreError.failed("an API key can't change its account or role") }
+  }
+
+  private static func makeAccount(_ row: Row) throws -> Account {
+    Account(
+      id: try row.id(0), name: row.text(1), plan: try row.word(2), createdAt: row.time(3),
+      virtualFinish: row.int64(4))
+  }
+}

@@ -1,0 +1,164 @@
+import Marketplace
+
+/// What the writer keeps in memory between statements. Everything in it can be read again from the database; what an
+/// operation changed is taken back when the operation is.
+final class WriterCache {
+  struct CountKey: Hashable {
+    let account: AccountID
+    let state: JobState
+  }
+
+  struct ClassCount: Hashable {
+    var pending: Int
+    var ready: Int
+  }
+
+  /// What `update` must know about a job's row as it stands.
+  struct JobRow {
+    let key: Int64
+    let account: AccountID
+    let classID: Int64
+    var state: JobState
+    var isReady: Bool
+  }
+
+  private enum Change {
+    case count(CountKey, Int)
+    case classCount(Int64, pending: Int, ready: Int)
+  }
+
+  /// Beyond this many entries a map is dropped and read anew.
+  private static let limit = 10_000
+
+  private(set) var lastSequence: Int64 = 0
+  private(set) var virtualTime: Int64 = 0
+  /// Events of the operations that succeeded so far in this group, in order.
+  private(set) var events: [JobEvent] = []
+  /// Rows this operation has read or written.
+  var rows: [JobID: JobRow] = [:]
+  var classIDs: [Requirements: Int64] = [:]
+  private var counts: [CountKey: Int] = [:]
+  private var classCounts: [Int64: ClassCount] = [:]
+
+  private var dirtyCounts: Set<CountKey> = []
+  private var dirtyClasses: Set<Int64> = []
+  private var isVirtualTimeDirty = false
+
+  private var changes: [Change] = []
+  private var savedSequence: Int64 = 0
+  private var savedVirtualTime: Int64 = 0
+  private var savedEventCount = 0
+  private var wasFlushed = false
+
+  /// Forgets all and starts from what is durable.
+  func reset(lastSequence: Int64, virtualTime: Int64) {
+    self.lastSequence = lastSequence
+    self.virtualTime = virtualTime
+    events = []
+    rows = [:]
+    classIDs = [:]
+    counts = [:]
+    classCounts = [:]
+    dirtyCounts = []
+    dirtyClasses = []
+    isVirtualTimeDirty = false
+  }
+
+  // MARK: Operations
+
+  func beginOperation() {
+    rows.removeAll(keepingCapacity: true)
+    changes.removeAll(keepingCapacity: true)
+    savedSequence = lastSequence
+    savedVirtualTime = virtualTime
+    savedEventCount = events.count
+    wasFlushed = false
+  }
+
+  func undoOperation() {
+    for change in changes {
+      switch change {
+      case .count(let key, let delta):
+        counts[key, default: 0] -= delta
+        dirtyCounts.insert(key)
+      case .classCount(let id, let pending, let ready):
+        classCounts[id]?.pending -= pending
+        classCounts[id]?.ready -= ready
+        dirtyClasses.insert(id)
+      }
+    }
+    lastSequence = savedSequence
+    virtualTime = savedVirtualTime
+    events.removeSubrange(savedEventCount...)
+    rows = [:]
+    // A class that the operation made is gone, and its number may be given again.
+    classIDs = [:]
+    guard wasFlushed else { return }
+    // The rows that were flushed are rolled back too, with what earlier operations of the group had changed.
+    dirtyCounts = Set(counts.keys)
+    dirtyClasses = Set(classCounts.keys)
+    isVirtualTimeDirty = true
+  }
+
+  /// After the commit: hands out the group's events and keeps the maps bounded.
+  func endGroup() -> [JobEvent] {
+    if classIDs.count > Self.limit { classIDs = [:] }
+    if counts.count > Self.limit { counts = [:] }
+    if classCounts.count > Self.limit { classCounts = [:] }
+    defer { events.removeAll(keepingCapacity: true) }
+    return events
+  }
+
+  // MARK: Values
+
+  /// An event that is in the database, with its sequence.
+  func appended(_ event: JobEvent) {
+    lastSequence = event.sequence
+    events.append(event)
+  }
+
+  func setVirtualTime(_ time: Int64) {
+    virtualTime = time
+    isVirtualTimeDirty = true
+  }
+
+  func count(_ key: CountKey, load: () throws -> Int) rethrows -> Int {
+    if let count = counts[key] { return count }
+    let count = try load()
+    counts[key] = count
+    return count
+  }
+
+  func add(_ delta: Int, to key: CountKey, load: () throws -> Int) rethrows {
+    counts[key] = try count(key, load: load) + delta
+    dirtyCounts.insert(key)
+    changes.append(.count(key, delta))
+  }
+
+  func add(pending: Int, ready: Int, toClass id: Int64, load: () throws -> ClassCount) rethrows {
+    var count = try classCounts[id] ?? load()
+    count.pending += pending
+    count.ready += ready
+    classCounts[id] = count
+    dirtyClasses.insert(id)
+    changes.append(.classCount(id, pending: pending, ready: ready))
+  }
+
+  // MARK: Flushing
+
+  /// Hands every value that the database does not have yet to `write…`.
+  func flush(
+    writeCount: (CountKey, Int) throws -> Void, writeClass: (Int64, ClassCount) throws -> Void,
+    writeVirtualTime: (Int64) throws -> Void
+  ) throws {
+    wasFlushed = true
+    for key in dirtyCounts { try writeCount(key, counts[key] ?? 0) }
+    dirtyCounts.removeAll(keepingCapacity: true)
+    for id in dirtyClasses {
+      if let count = classCounts[id] { try writeClass(id, count) }
+    }
+    dirtyClasses.removeAll(keepingCapacity: true)
+    if isVirtualTimeDirty { try writeVirtualTime(virtualTime) }
+    isVirtualTimeDirty = false
+  }
+}

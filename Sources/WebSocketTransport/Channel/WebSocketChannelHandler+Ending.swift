@@ -1,0 +1,100 @@
+import NIOCore
+import WebSocket
+
+extension WebSocketChannelHandler {
+  // MARK: Keepalive and deadlines
+
+  func setDeadline(after time: TimeAmount) {
+    resources.wheel.set(resources.eventLoop.now + time, for: self)
+  }
+
+  func deadlineReached(_ now: NIODeadline) -> NIODeadline? {
+    switch stage {
+    case .open: return keepalive(now)
+    case .closing(let status):
+      abort(WebSocketCloseReason(cause: .closeTimeout, code: status.code, reason: status.reason))
+    case .ending: closeChannel()
+    case .closed: break
+    }
+    return nil
+  }
+
+  /// Alternates between sending a ping and looking, `pongTimeout` later, whether anything has arrived.
+  private func keepalive(_ now: NIODeadline) -> NIODeadline? {
+    guard let pingInterval = configuration.pingInterval else { return nil }
+    if isPingDue {
+      isPingDue = false
+      awaitsPong = true
+      ping([])
+      return now + configuration.pongTimeout
+    }
+    // Nothing can arrive while reading is paused.
+    if awaitsPong, isReading {
+      abort(WebSocketCloseReason(cause: .keepaliveTimeout, code: .abnormal, reason: "no pong in time"))
+      return nil
+    }
+    isPingDue = true
+    return now + max(pingInterval - configuration.pongTimeout, .zero)
+  }
+
+  // MARK: Closing handshake
+
+  /// This end closes.
+  func close(_ status: CloseStatus) {
+    guard case .open = stage, let octets = machine.close(status) else { return }
+    stage = .closing(status)
+    enqueue(ByteBuffer(bytes: octets))
+    setDeadline(after: configuration.closeTimeout)
+  }
+
+  func closeReceived(_ status: CloseStatus, reply: [UInt8]?) {
+    if let reply { enqueue(ByteBuffer(bytes: reply)) }
+    if case .closing(let ours) = stage {
+      finish(WebSocketCloseReason(cause: .local, code: ours.code, reason: ours.reason))
+    } else {
+      finish(WebSocketCloseReason(cause: .peer, code: status.code, reason: status.reason))
+    }
+    end(within: configuration.closeTimeout)
+  }
+
+  func failed(_ failure: ProtocolFailure, notice: [UInt8]?) {
+    hasFailed = true
+    if let notice { enqueue(ByteBuffer(bytes: notice)) }
+    finish(WebSocketCloseReason(cause: .protocolFailure, code: failure.code, reason: failure.reason))
+    end(within: configuration.lingerTimeout)
+  }
+
+  /// Lets what is queued go out and then closes as the role demands (RFC 6455 §7.1.1).
+  private func end(within time: TimeAmount) {
+    guard context != nil else { return }
+    // Discarding needs reading, also where the program had paused it.
+    setReading(true)
+    setDeadline(after: time)
+    flush()
+    if outbound.totalBytes == 0 { allSent() }
+  }
+
+  /// Everything queued has left. After a clean handshake a server closes TCP and a client waits for that; after a failure
+  /// only sending is shut down, so that unread octets of the peer do not reset the connection under our notice.
+  func allSent() {
+    guard let context, !hasShutDown else { return }
+    hasShutDown = true
+    if hasFailed {
+      outbound.socket = nil
+      context.close(mode: .output, promise: nil)
+    } else if machine.role == .server {
+      closeChannel()
+    }
+  }
+
+  func abort(_ reason: WebSocketCloseReason) {
+    finish(reason)
+    outbound.clear()
+    closeChannel()
+  }
+
+  func closeChannel() {
+    outbound.socket = nil
+    context?.close(promise: nil)
+  }
+}

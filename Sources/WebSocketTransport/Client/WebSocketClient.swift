@@ -1,0 +1,127 @@
+public import NIOCore
+import Cryptography
+import NIOPosix
+public import NIOSSL
+import WebSocket
+
+/// What a client needs beyond the connection's own configuration.
+public struct WebSocketClientConfiguration: Sendable {
+  public var connection: WebSocketConfiguration
+  /// Offered in `Sec-WebSocket-Protocol`, in order of preference.
+  public var subprotocols: [String]
+  /// For TCP, TLS and the answer to the handshake together. Default 10 s.
+  public var connectTimeout: TimeAmount
+  /// For `wss:`. Default: the system's certificate authorities, host name checked.
+  public var tls: TLSConfiguration
+
+  public init(
+    connection: WebSocketConfiguration = WebSocketConfiguration(), subprotocols: [String] = [],
+    connectTimeout: TimeAmount = .seconds(10), tls: TLSConfiguration = .makeClientConfiguration()
+  ) {
+    self.connection = connection
+    self.subprotocols = subprotocols
+    self.connectTimeout = connectTimeout
+    self.tls = tls
+  }
+}
+
+/// Opens WebSocket connections.
+public enum WebSocketClient {
+  /// Connects, does the handshakes of TLS and WebSocket, and returns the open connection.
+  /// - Parameters:
+  ///   - url: `ws:` or `wss:`.
+  ///   - headers: added to the request, such as credentials.
+  ///   - session: makes the session, on the connection's event loop.
+  /// - Throws: `WebSocketClientError`; `.refused` carries the server's status, headers and body.
+  public static func connect(
+    url: String, headers: [(String, String)] = [],
+    configuration: WebSocketClientConfiguration = WebSocketClientConfiguration(), eventLoopGroup: any EventLoopGroup,
+    session: @escaping @Sendable () -> any WebSocketSession
+  ) async throws(WebSocketClientError) -> WebSocketConnection {
+    let url = try WebSocketURL(url)
+    let handshake: ClientHandshake
+    do throws(HandshakeFailure) {
+      handshake = try ClientHandshake(
+        host: url.authority, target: url.target, nonce: SecureRandom.bytes(16),
+        subprotocols: configuration.subprotocols, deflate: configuration.connection.compression,
+        additional: headers.map { HTTPField($0.0, $0.1) })
+    } catch {
+      throw .invalidRequest(error)
+    }
+    let opening = Opening(url: url, handshake: handshake, configuration: configuration, session: session)
+    do {
+      return try await opening.run(on: eventLoopGroup.next())
+    } catch let error as WebSocketClientError {
+      throw error
+    } catch {
+      throw .unreachable("\(error)")
+    }
+  }
+}
+
+/// One attempt to connect.
+private struct Opening: Sendable {
+  let url: WebSocketURL
+  let handshake: ClientHandshake
+  let configuration: WebSocketClientConfiguration
+  let session: @Sendable () -> any WebSocketSession
+
+  func run(on eventLoop: any EventLoop) async throws -> WebSocketConnection {
+    let tls = url.isSecure ? try NIOSSLContext(configuration: configuration.tls) : nil
+    let promise = eventLoop.makePromise(of: WebSocketConnection.self)
+    let timeout = eventLoop.scheduleTask(in: configuration.connectTimeout) {
+      promise.fail(WebSocketClientError.timedOut)
+    }
+    let connecting = ClientBootstrap(group: eventLoop)
+      .connectTimeout(configuration.connectTimeout)
+      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try configure(channel, tls: tls, promise: promise) }
+      }
+      .connect(host: url.host, port: url.port)
+    connecting.whenFailure { error in
+      if let error = error as? ChannelError, case .connectTimeout = error {
+        promise.fail(WebSocketClientError.timedOut)
+      } else {
+        promise.fail(WebSocketClientError.unreachable("\(error)"))
+      }
+    }
+    // A time-out of ours, or a caller that has gone, must not leave the channel behind.
+    promise.futureResult.whenComplete { result in
+      timeout.cancel()
+      if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
+    }
+    return try await withTaskCancellationHandler {
+      try await promise.futureResult.get()
+    } onCancel: {
+      promise.fail(CancellationError())
+    }
+  }
+
+  private func configure(
+    _ channel: any Channel, tls: NIOSSLContext?, promise: EventLoopPromise<WebSocketConnection>
+  ) throws {
+    let pipeline = channel.pipeline.syncOperations
+    if let tls { try pipeline.addHandler(tlsHandler(tls)) }
+    let connectionConfiguration = configuration.connection
+    let session = self.session
+    try pipeline.addHandler(
+      ClientHandshakeHandler(handshake: handshake, promise: promise) { agreement, channel in
+        let connection = WebSocketConnection(
+          eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: agreement.subprotocol,
+          compression: agreement.deflate)
+        return WebSocketChannelHandler(
+          role: .client, configuration: connectionConfiguration, connection: connection,
+          resources: LoopResources(eventLoop: channel.eventLoop), session: session())
+      })
+  }
+
+  private func tlsHandler(_ context: NIOSSLContext) throws -> NIOSSLClientHandler {
+    do {
+      return try NIOSSLClientHandler(context: context, serverHostname: url.host)
+    } catch let error as NIOSSLExtraError where error == .cannotUseIPAddressInSNI {
+      // An address cannot stand in SNI; the certificate is checked against it all the same.
+      return try NIOSSLClientHandler(context: context, serverHostname: nil)
+    }
+  }
+}

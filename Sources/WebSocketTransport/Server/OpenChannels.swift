@@ -1,0 +1,29 @@
+import NIOCore
+import Synchronization
+
+/// The accepted channels of a standalone server, to stop them.
+final class OpenChannels: Sendable {
+  private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+  func add(_ channel: any Channel) {
+    let key = ObjectIdentifier(channel)
+    channels.withLock { $0[key] = channel }
+    channel.closeFuture.whenComplete { _ in self.channels.withLock { $0[key] = nil } }
+  }
+
+  /// Tells every channel that the server stops, and waits until all are closed.
+  func quiesce() async {
+    let open = channels.withLock { Array($0.values) }
+    for channel in open {
+      channel.eventLoop.execute {
+        let pipeline = channel.pipeline.syncOperations
+        if (try? pipeline.context(handlerType: WebSocketChannelHandler.self)) != nil {
+          pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        } else {
+          channel.close(promise: nil)
+        }
+      }
+    }
+    for channel in open { try? await channel.closeFuture.get() }
+  }
+}

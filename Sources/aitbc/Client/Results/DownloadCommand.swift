@@ -1,0 +1,69 @@
+import ArgumentParser
+import Cryptography
+import MarketplaceClient
+import ResultPackage
+
+struct DownloadCommand: ClientVerb {
+  static let configuration = CommandConfiguration(
+    commandName: "download", abstract: "Fetch a finished job's result package as output.zip.",
+    discussion:
+      "A download that was cut goes on where it stopped. With --checksum, sha256sum -c output.sha256 passes afterwards."
+  )
+
+  @OptionGroup var globals: GlobalOptions
+  @OptionGroup var job: JobArgument
+
+  @Option(
+    name: .shortAndLong,
+    help: ArgumentHelp(
+      "The folder to put it into; made when it is not there. Default: the working directory.", valueName: "folder"))
+  var output = "."
+
+  @Flag(help: "Write output.sha256 too.")
+  var checksum = false
+
+  @Flag(help: "Unpack it into the folder, after it was checked.")
+  var extract = false
+
+  func run(_ session: ClientSession) async throws {
+    let folder = session.context.resolve(output)
+    try SmallFile.makeFolder(folder)
+    let package = try await Self.fetch(job.id, into: folder, session)
+    if checksum {
+      try SmallFile.replace(folder + "/output.sha256", with: Array("\(package.sha256.hex)  output.zip\n".utf8))
+    }
+    if extract {
+      let root = try PackageExtractor.extract(folder + "/output.zip", into: folder)
+      try session.remark("unpacked into \(shown(root))")
+    }
+    try write(package, session)
+  }
+
+  private func shown(_ name: String) -> String { output == "." ? name : output + "/" + name }
+
+  private func write(_ package: FileDigest, _ session: ClientSession) throws {
+    if try session.format(nil) == .json {
+      return try session.output.line(
+        "{\"file\":\(Self.quoted(shown("output.zip"))),\"size\":\(package.size),\"sha256\":\"\(package.sha256.hex)\"}")
+    }
+    try session.output.line(shown("output.zip"))
+    if checksum { try session.output.line(shown("output.sha256")) }
+    try session.remark("\(Printable.bytes(package.size)), SHA-256 \(package.sha256.hex)")
+  }
+
+  private static func quoted(_ text: String) -> String { JSONText.quoted(text) }
+
+  /// Makes sure that `output.zip` in the folder is the job's package.
+  static func fetch(_ job: String, into folder: String, _ session: ClientSession) async throws -> FileDigest {
+    let target = folder + "/output.zip"
+    if SmallFile.exists(target), let here = try? FileDigest.of(target),
+      let line = try? await session.client.checksum(job), line.hasPrefix(here.sha256.hex + " ")
+    {
+      try session.remark("output.zip is here already")
+      return here
+    }
+    let bar = TransferBar(session)
+    defer { bar.clear() }
+    return try await session.client.download(job).fetch(to: target) { done, total in bar.show(done, of: total) }
+  }
+}

@@ -1,0 +1,84 @@
+import Marketplace
+import ArgumentParser
+import MarketplaceClient
+import NIOCore
+import Wire
+
+struct LogsCommand: ClientVerb {
+  static let configuration = CommandConfiguration(
+    commandName: "logs", abstract: "Show what a job wrote, byte for byte.",
+    discussion: "Standard output goes to standard output, standard error to standard error; one of them with --stream.")
+
+  @OptionGroup var globals: GlobalOptions
+  @OptionGroup var job: JobArgument
+
+  @Option(help: "stdout or stderr; it then goes to standard output.")
+  var stream: LogStreamName?
+
+  @Flag(name: .shortAndLong, help: "Go on until the job ends.")
+  var follow = false
+
+  @Option(help: ArgumentHelp("Begin so many lines before the end.", valueName: "lines"))
+  var tail: Int?
+
+  @Option(name: .customLong("try"), help: ArgumentHelp("Of this try. Default: the last.", valueName: "number"))
+  var tryNumber: Int?
+
+  func validate() throws {
+    if let tail, !(0...1_000_000).contains(tail) { throw ValidationError("--tail must be between 0 and 1000000.") }
+    if let tryNumber, !(1...100_000).contains(tryNumber) { throw ValidationError("--try must be at least 1.") }
+  }
+
+  private var streams: [LogStream] { stream.map { [$0.stream] } ?? [.stdout, .stderr] }
+
+  func run(_ session: ClientSession) async throws {
+    var offsets: [LogStream: Int64] = [:]
+    var shown = tryNumber
+    // The past first, both streams; what comes after it follows live.
+    for stream in streams where !follow || tail != nil {
+      let answer = try await session.client.logs(job.id, LogQuery(stream, tryNumber: shown, tailLines: tail))
+      shown = answer.headers.integer("X-Log-Try").map { Int(clamping: $0) } ?? shown
+      var offset = answer.headers.integer("X-Log-Offset") ?? 0
+      for try await buffer in answer.body {
+        offset += Int64(buffer.readableBytes)
+        try write(Array(buffer: buffer), stream, session)
+      }
+      offsets[stream] = offset
+    }
+    if follow { try await follow(from: offsets, of: shown ?? 0, session) }
+  }
+
+  private func write(_ bytes: [UInt8], _ source: LogStream, _ session: ClientSession) throws {
+    let goesToErrors = stream == nil && source == .stderr
+    try (goesToErrors ? session.context.errors : session.output).write(bytes)
+  }
+
+  private func follow(from offsets: [LogStream: Int64], of start: Int, _ session: ClientSession) async throws {
+    var options = FeedOptions()
+    options.wantsLogs = true
+    if !offsets.isEmpty, start > 0 { options.logStart = (start, offsets) }
+    do {
+      for try await event in session.client.watch(job.id, options: options) {
+        switch event {
+        case .log(let piece):
+          guard streams.contains(piece.stream), tryNumber == nil || piece.tryNumber == tryNumber else { continue }
+          try write(piece.data, piece.stream, session)
+        case .gap(let gap):
+          try session.remark(
+            "\(gap.stream.rawValue): bytes \(gap.range.lowerBound) to \(gap.range.upperBound) can't be had")
+        case .connection(.reconnecting(_, let reason)): try session.detail("connection lost (\(reason)); trying again")
+        case .connection, .status, .progress, .end: break
+        }
+      }
+    } catch is CancellationError {
+      try? session.context.errors.line("\ninterrupted; \(job.id) goes on")
+      throw CommandExit(.interrupted)
+    }
+  }
+}
+
+enum LogStreamName: String, ExpressibleByArgument, CaseIterable, Sendable {
+  case stdout, stderr
+
+  var stream: LogStream { self == .stdout ? .stdout : .stderr }
+}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import Glibc
+import Marketplace
+import MarketplaceClient
+import Miner
+
+/// `aitbc miner`.
+struct MinerCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "miner", abstract: "Run jobs of the market on this machine.",
+    discussion: """
+      GPUs are found with nvidia-smi unless they are named. SIGTERM or Ctrl-C once: take no more jobs and leave when the \
+      present ones have ended; twice: end them and leave.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "The coordinator's address. Default: AITBC_URL, else http://localhost:8000.", valueName: "address")) var url:
+    String?
+  @Option(
+    help: ArgumentHelp(
+      "A file with a key of role miner. Default: AITBC_MINER_KEY_FILE, else keys/miner.key.", valueName: "path"))
+  var apiKeyFile: String?
+  @Option(help: ArgumentHelp("Shown in the fleet. Default: the host's name.", valueName: "text")) var name: String?
+  @Option(help: ArgumentHelp("Jobs at a time.", valueName: "count")) var slots = 1
+  @Option(help: ArgumentHelp("A label that jobs may ask for. May be repeated.", valueName: "name=value")) var label:
+    [NameValue] = []
+  @Option(help: ArgumentHelp("Where this machine is.", valueName: "name")) var region: String?
+  @Option(help: ArgumentHelp("Asked for one GPU-hour. Default: the list price.", valueName: "amount")) var price:
+    String?
+  @Option(help: ArgumentHelp("A GPU, instead of what is found. May be repeated.", valueName: "name:mib")) var gpu:
+    [String] = []
+  @Option(help: ArgumentHelp("A model that jobs may ask for. May be repeated.", valueName: "name")) var model:
+    [String] = []
+  @Option(help: ArgumentHelp("Folder for identity and jobs; one miner at a time uses it.", valueName: "folder"))
+  var workDir = "miner-work"
+  @Option(help: "auto, bubblewrap or none.") var sandbox: SandboxName = .auto
+  @Option(help: ArgumentHelp("A path that sandboxed jobs may read. May be repeated.", valueName: "path"))
+  var sandboxBind: [String] = []
+  @Flag(help: "Give network access to jobs that ask for it.") var allowNetwork = false
+  @Option(help: ArgumentHelp("A runner of your own. May be repeated.", valueName: "name=command")) var runner:
+    [String] = []
+  @Option(help: ArgumentHelp("An OpenAI-compatible service for the runner inference.", valueName: "address"))
+  var inferenceUrl: String?
+  @Option(help: ArgumentHelp("A file with the key for it.", valueName: "path")) var inferenceKeyFile: String?
+  @OptionGroup var log: LogOptions
+
+  func validate() throws {
+    guard (1...10_000).contains(slots) else { throw ValidationError("--slots must be between 1 and 10000.") }
+    if let price, Money(decimal: price) == nil {
+      throw ValidationError("--price must be an amount such as 0.05, with at most six decimals.")
+    }
+  }
+
+  func run() async throws {
+    let context = CommandContext.current
+    try await MinerDaemon(configuration(context), logger: log.logger("miner", in: context)).run()
+  }
+
+  private func configuration(_ context: CommandContext) throws -> MinerConfiguration {
+    let address = url ?? context.environment["AITBC_URL"].nonEmpty
+    let keyFile = apiKeyFile ?? context.environment["AITBC_MINER_KEY_FILE"].nonEmpty ?? "keys/miner.key"
+    var configuration = MinerConfiguration(
+      url: try address.map { text throws(ClientError) in try CoordinatorURL(text) } ?? .localDefault,
+      apiKey: try KeyFileReader.key(in: context.resolve(keyFile)), name: name ?? Self.hostName(), version: Version.text,
+      workDirectory: context.resolve(workDir))
+    configuration.slots = slots
+    configuration.labels = Dictionary(label.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+    configuration.region = region
+    configuration.price = price.flatMap { Money(decimal: $0) }
+    configuration.models = model
+    configuration.sandbox = SandboxMode(rawValue: sandbox.rawValue) ?? .auto
+    configuration.sandboxReadable = sandboxBind
+    configuration.allowsNetwork = allowNetwork
+    configuration.inferenceURL = try inferenceUrl.map { text throws(ClientError) in try CoordinatorURL(text) }
+    configuration.inferenceKey = try inferenceKeyFile.map { try KeyFileReader.key(in: context.resolve($0)) }
+    do {
+      if !gpu.isEmpty { configuration.gpus = try gpu.map { try GPUOption($0).device } }
+      configuration.runners = try runner.map { try RunnerTemplate($0) }
+      try configuration.validate()
+    } catch {
+      throw CommandFailure(.usage, String(describing: error))
+    }
+    return configuration
+  }
+
+  private static func hostName() -> String {
+    var buffer = [CChar](repeating: 0, count: 256)
+    guard gethostname(&buffer, buffer.count - 1) == 0 else { return "miner" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
+
+enum SandboxName: String, ExpressibleByArgument, CaseIterable, Sendable { case auto, bubblewrap, none }

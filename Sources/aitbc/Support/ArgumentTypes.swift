@@ -1,0 +1,62 @@
+import ArgumentParser
+import Marketplace
+
+/// A length of time as people write it: `90`, `30m`, `2h`.
+struct TimeSpan: ExpressibleByArgument, Hashable, Sendable {
+  let seconds: Seconds
+
+  init(_ seconds: Seconds) { self.seconds = seconds }
+
+  init?(argument: String) {
+    guard let seconds = Seconds(durationText: argument) else { return nil }
+    self.seconds = seconds
+  }
+}
+
+/// `NAME=VALUE`; the value may be empty and may hold further equals signs.
+struct NameValue: ExpressibleByArgument, Hashable, Sendable {
+  let name: String
+  let value: String
+
+  init?(argument: String) {
+    guard let equals = argument.firstIndex(of: "="), equals != argument.startIndex else { return nil }
+    name = String(argument[..<equals])
+    value = String(argument[argument.index(after: equals)...])
+  }
+}
+
+/// A word for job states, any that the coordinator knows.
+struct StatusWord: ExpressibleByArgument, Hashable, Sendable {
+  let word: String
+
+  /// Takes one word or several with commas between; each must be known.
+  init?(argument: String) {
+    let words = argument.split(separator: ",", omittingEmptySubsequences: false)
+    guard words.allSatisfy({ JobState.matching($0) != nil }) else { return nil }
+    word = argument
+  }
+}
+
+/// A job's id, as the option or in its place.
+struct JobArgument: ParsableArguments {
+  @Option(
+    name: .customLong("job-id"), help: ArgumentHelp("The job; may also stand without the option.", valueName: "id"))
+  var option: String?
+
+  @Argument(help: ArgumentHelp("The job.", valueName: "id"))
+  var positional: String?
+
+  /// The id.
+  var id: String { positional ?? option ?? "" }
+
+  func validate() throws {
+    switch (option, positional) {
+    case (nil, nil): throw ValidationError("Which job? Give its id, or --job-id ID.")
+    case (let first?, let second?) where first != second:
+      throw ValidationError("Two jobs are named: \(first) and \(second). Give one.")
+    default: break
+    }
+    // Whether it is an id at all is the coordinator's word (404): one that can't exist is not found like any other.
+    guard !id.isEmpty, id.utf8.count <= 256 else { throw ValidationError("That is no job id.") }
+  }
+}

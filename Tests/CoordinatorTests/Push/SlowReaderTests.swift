@@ -1,0 +1,136 @@
+import Clocks
+import Marketplace
+import NIOCore
+import NIOPosix
+import Store
+import Synchronization
+import Testing
+import WebSocket
+import WebSocketTransport
+import Wire
+
+@testable import Coordinator
+
+private let job = Known.job(1)
+
+@Suite(.serialized, .timeLimit(.minutes(3))) struct SlowReaderTests {
+  /// A reader that stops reading is closed with 4008, costs its bound and no more, and resumes without loss.
+  @Test func closedAndResumed() async throws {
+    var limits = FeedLimits()
+    limits.eventsBehind = 300
+    limits.runEvents = 64
+    limits.historyPage = 16
+    try await HubFixture.run(limits: limits) { fixture in
+      fixture.change((job, .running))
+      var client = try await fixture.client("/account?key", isLazy: true)
+      #expect(try await client.next()?.summary == "snapshot 1 1")
+      // Frames of about 8 KB: what the kernel's buffers take is soon used up.
+      var published = 0
+      while fixture.hub.statistics.slowClosed == 0, published < 20_000 {
+        for _ in 0..<50 { fixture.change((job, .running), padding: 4000) }
+        published += 50
+        await fixture.turn()
+      }
+      #expect(fixture.hub.statistics.slowClosed == 1)
+      let seen = try await client.rest().compactMap(\.sequence)
+      #expect(client.closeCode == 4008)
+      #expect(seen == Array(2..<Int64(seen.count + 2)))
+      let last = seen.last ?? 1
+      #expect(last < Int64(published))
+      var again = try await fixture.client("/account?key&after=\(last)")
+      for sequence in (last + 1)...Int64(published + 1) {
+        let got = try await again.next()?.sequence
+        #expect(got == sequence)
+        guard got == sequence else { return }
+      }
+    }
+  }
+
+  /// While it lags, a reader that comes back in time gets everything, from memory or from the store.
+  @Test func catchesUp() async throws {
+    var limits = FeedLimits()
+    limits.runEvents = 16
+    limits.historyPage = 8
+    try await HubFixture.run(limits: limits) { fixture in
+      fixture.change((job, .running))
+      var client = try await fixture.client("/account?key", isLazy: true)
+      #expect(try await client.next()?.summary == "snapshot 1 1")
+      let count: Int64 = 3000
+      for index in 0..<count {
+        fixture.change((job, .running), padding: 4000)
+        if index % 100 == 0 { await fixture.turn() }
+      }
+      for sequence in 2...(count + 1) {
+        let got = try await client.next()?.sequence
+        #expect(got == sequence)
+        guard got == sequence else { return }
+      }
+    }
+  }
+
+  /// One paused reader does not hold up another, and what waits for it stays within its bound.
+  @Test func othersGoOn() async throws {
+    let paused = Mutex<WebSocketConnection?>(nil)
+    var limits = FeedLimits()
+    limits.eventsBehind = 100_000
+    let source = TestSource()
+    let hub = PushHub(source: source, clock: SystemClock(), lastSequence: 0, limits: limits)
+    let server = try await WebSocketServer.bind(
+      port: 0, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
+    ) { _, channel in
+      channel.eventLoop.makeCompletedFuture {
+        let ticket = try hub.admit(address: nil, account: nil)
+        return .accept(session: {
+          let session = hub.session(scope: .account, account: Known.account, resume: nil, ticket: ticket)
+          return Spy(session) { connection in paused.withLock { $0 = $0 ?? connection } }
+        })
+      }
+    }
+    let fixture = HubFixture(store: source, hub: hub, server: server)
+    var lazy = try await fixture.client("/", isLazy: true)
+    #expect(try await lazy.next()?.summary == "snapshot 0 0")
+    var keen = try await fixture.client("/")
+    #expect(try await keen.next()?.summary == "snapshot 0 0")
+    let bound = WebSocketConfiguration().highWatermark + limits.batchBytes + 16 << 10
+    for round in Int64(0)..<300 {
+      for _ in 0..<10 { fixture.change((job, .running), padding: 4000) }
+      for index in Int64(1)...10 {
+        let got = try await keen.next()?.sequence
+        #expect(got == round * 10 + index)
+        guard got == round * 10 + index else { break }
+      }
+      let waiting = paused.withLock { $0?.bufferedBytes } ?? 0
+      #expect(waiting <= bound)
+    }
+    #expect(paused.withLock { $0?.isWritable } == false, "the paused reader was never slow")
+    await server.shutdown()
+  }
+}
+
+extension HubFixture {
+  /// Returns when every event loop has had a turn.
+  fileprivate func turn() async {
+    for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() { try? await loop.submit {}.get() }
+  }
+}
+
+/// Passes everything on and shows the server's connection.
+private final class Spy: WebSocketSession {
+  private let session: any WebSocketSession
+  private let opened: (WebSocketConnection) -> Void
+
+  init(_ session: any WebSocketSession, opened: @escaping (WebSocketConnection) -> Void) {
+    self.session = session
+    self.opened = opened
+  }
+
+  func connected(_ connection: WebSocketConnection) {
+    opened(connection)
+    session.connected(connection)
+  }
+  func received(text: ByteBuffer) { session.received(text: text) }
+  func received(binary: ByteBuffer) { session.received(binary: binary) }
+  func writabilityChanged(_ isWritable: Bool) { session.writabilityChanged(isWritable) }
+  func quiescing() { session.quiescing() }
+  func closed(_ reason: WebSocketCloseReason) { session.closed(reason) }
+}
