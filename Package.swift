@@ -22,10 +22,8 @@ func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
   .target(name: name, dependencies: dependencies, swiftSettings: rules)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
-  .testTarget(
-    name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, resources: resources,
-    swiftSettings: rules)
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: rules)
 }
 
 let package = Package(
@@ -66,14 +64,15 @@ let package = Package(
       "Store",
       [
         "JSON", "Marketplace", "Clocks", "Cryptography", log,
-        .product(name: "GRDB", package: "GRDB.swift"),
+        .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ]),
     target(
       "Coordinator",
       [
-        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage", "Store",
-        log,
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage",
+        "Store", log,
         .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
         .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
         .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -83,20 +82,21 @@ let package = Package(
     target(
       "MarketplaceClient",
       [
-        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage", log,
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage",
+        log,
         .product(name: "AsyncHTTPClient", package: "async-http-client"),
       ] + nio),
     target(
       "Miner",
       [
-        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "MarketplaceClient",
-        "CSupervisor", log,
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport",
+        "MarketplaceClient", "ResultPackage", "CSupervisor", log,
       ] + nio),
     .executableTarget(
       name: "aitbc",
       dependencies: [
-        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "ResultPackage", "Store", "Coordinator", "Miner", "MarketplaceClient", "CSupervisor",
-        log, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "ResultPackage", "Store", "Coordinator", "Miner",
+        "MarketplaceClient", "CSupervisor", log, .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ], swiftSettings: rules),
     .executableTarget(
       name: "websocket-echo",
@@ -104,5 +104,38 @@ let package = Package(
         "WebSocket", "WebSocketTransport", log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio, swiftSettings: rules),
+
+    tests("JSON"),
+    tests("Marketplace", ["JSON"]),
+    tests("Clocks", ["Marketplace"]),
+    tests("Cryptography"),
+    tests("Wire", ["JSON", "Marketplace"]),
+    tests("WebSocket", ["Cryptography", "CZlib"]),
+    tests(
+      "WebSocketTransport", ["WebSocket", "Cryptography", log, .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
+    tests("ResultPackage", ["Cryptography", "CZlib"]),
+    tests(
+      "Store",
+      ["JSON", "Marketplace", "Clocks", "Cryptography", log, .product(name: "GRDB", package: "GRDB.swift")]),
+    tests(
+      "Coordinator",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "Store", "WebSocket", "WebSocketTransport",
+        "ResultPackage", log,
+      ] + nio),
+    tests(
+      "Miner",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage",
+        "MarketplaceClient", "CSupervisor", log,
+      ] + nio),
+    .target(name: "LoopbackServer", dependencies: nio, path: "Tests/LoopbackServer", swiftSettings: rules),
+    tests("MarketplaceClient", ["JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "LoopbackServer"] + nio),
+    .testTarget(
+      name: "CommandTests",
+      dependencies: [
+        "aitbc", "JSON", "Marketplace", "Clocks", "Cryptography", "ResultPackage", "MarketplaceClient",
+        "LoopbackServer",
+      ], swiftSettings: rules),
   ]
 )

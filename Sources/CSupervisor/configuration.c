@@ -7,11 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// The configuration is a run of records, each ended by a NUL. The first is the magic, the last is "."; between them the first byte
-// of a record tells what the rest is:
-//   a argument   e NAME=value   w wrapper argument   d directory   A address space   F file size   N open files   P processes
-//   t timeout ms   g grace ms   n niceness
-// It travels in a memory file and not in argv or the environment, because both can be read by others and it may hold secrets.
+// The configuration is a run of records, each ended by a NUL. The first is the magic, the last is "."; between them
+// the first byte of a record tells what the rest is:
+//   a argument      e NAME=value    w wrapper argument   d directory    t timeout ms   g grace ms   n niceness
+//   A address space, F file size, N open files, P processes: limits
+// It travels in a memory file and not in argv or the environment, because both can be read by others and it may hold
+// secrets.
 
 #define MAGIC "aitbc-supervise/1"
 #define BYTES_MAX (8u << 20)

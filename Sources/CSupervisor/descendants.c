@@ -12,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
-// All processes below this one are found by walking /proc and following parents: as this process is a subreaper, every orphan's
-// parent is this process, so the walk misses only what is born while it walks. Signals go out during the walk (pids rise, so the
-// newest come last and are hit microseconds after they are seen), to whole process groups (one step for the kernel, which no fork
-// slips through), and the walk is repeated until it finds nothing new.
+// All processes below this one are found by walking /proc and following parents: as this process is a subreaper,
+// every orphan's parent is this process, so the walk misses only what is born while it walks. Signals go out during
+// the walk (pids rise, so the newest come last and are hit microseconds after they are seen), to whole process groups
+// (one step for the kernel, which no fork slips through), and the walk is repeated until it finds nothing new.
 
 enum { BELOW = 1, STOPPED = 2 };
 #define STOP_ROUNDS 64
@@ -54,7 +54,8 @@ static bool describe(int proc, const char *name, struct process *out) {
   close(fd);
   if (n <= 0) return false;
   line[n] = 0;
-  // The name in parentheses is the payload's to choose and may hold anything: the fields begin after the last parenthesis.
+  // The name in parentheses is the payload's to choose and may hold anything: the fields begin after the last
+  // parenthesis.
   char *fields = strrchr(line, ')');
   if (!fields) return false;
   out->pid = atoi(name);

@@ -38,7 +38,15 @@ enum report_kind {
 };
 
 /// The step at which starting the payload failed.
-enum launch_stage { STAGE_NONE, STAGE_CONFIGURATION, STAGE_FORK, STAGE_LIMITS, STAGE_DIRECTORY, STAGE_EXEC, STAGE_SANDBOX };
+enum launch_stage {
+  STAGE_NONE,
+  STAGE_CONFIGURATION,
+  STAGE_FORK,
+  STAGE_LIMITS,
+  STAGE_DIRECTORY,
+  STAGE_EXEC,
+  STAGE_SANDBOX,
+};
 
 struct report {
   int32_t kind;
@@ -49,11 +57,13 @@ struct report {
 
 const char *launch_stage_name(int stage);
 
-/// Starts the payload in a session of its own. It dies with the calling process. `*failure` becomes the reading end of a pipe:
-/// one REPORT_FAILED record, or the end of file once the program runs. Returns the pid or minus an errno value.
+/// Starts the payload in a session of its own. It dies with the calling process. `*failure` becomes the reading end
+/// of a pipe: one REPORT_FAILED record, or the end of file once the program runs. Returns the pid or minus an errno
+/// value.
 pid_t payload_start(const struct configuration *configuration, int *failure);
 
-/// Starts the sandbox command, with the configuration and the writing end of `report` passed on. Returns the pid or minus an errno.
+/// Starts the sandbox command, with the configuration and the writing end of `report` passed on. Returns the pid or
+/// minus an errno.
 pid_t wrapper_start(const struct configuration *configuration, int configuration_fd, int report);
 
 /// Closes every descriptor from `first` on.

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// bubblewrap tells how its command ended only as an exit code (128 + n for a signal) and an exec error only as text. This launcher
-// runs inside the sandbox as that command, starts the payload itself and reports exactly what happened.
+// bubblewrap tells how its command ended only as an exit code (128 + n for a signal) and an exec error only as text.
+// This launcher runs inside the sandbox as that command, starts the payload itself and reports exactly what happened.
 
 static int wait_for(pid_t payload, int report) {
   for (;;) {

@@ -12,8 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-// The last resort, for the case that a miner and its supervisor were both killed at once: the payload's environment carries a random
-// marker that the job's directory remembers, so what it left running can be told from everybody else's processes.
+// The last resort, for the case that a miner and its supervisor were both killed at once: the payload's environment
+// carries a random marker that the job's directory remembers, so what it left running can be told from everybody
+// else's processes.
 
 #define ENVIRONMENT_MAX (4u << 20)
 

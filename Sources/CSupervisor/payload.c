@@ -124,7 +124,8 @@ pid_t wrapper_start(const struct configuration *c, int configuration_fd, int rep
   if (passed_report < 0 || passed_configuration < 0) fail(report, STAGE_SANDBOX);
   close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
   if (dup2(passed_configuration, 3) < 0 || dup2(passed_report, 4) < 0) fail(passed_report, STAGE_SANDBOX);
-  // A polite TERM is for the payload: bubblewrap's own processes must outlive it. They inherit this mask, the payload does not.
+  // A polite TERM is for the payload: bubblewrap's own processes must outlive it. They inherit this mask, the payload
+  // does not.
   apply_mask(true);
   char *empty[] = {NULL};
   execve(c->wrapper[0], c->wrapper, empty);

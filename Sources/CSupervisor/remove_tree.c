@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// A payload may leave a tree of any depth, with directories that forbid entry. Depth is bounded by moving what lies too deep up to
-// the top of the tree (a rename within one file system) and taking it up again from there.
+// A payload may leave a tree of any depth, with directories that forbid entry. Depth is bounded by moving what lies
+// too deep up to the top of the tree (a rename within one file system) and taking it up again from there.
 
 #define DEPTH_MAX 24
 #define PASSES_MAX 100000

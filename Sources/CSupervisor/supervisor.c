@@ -92,7 +92,8 @@ static void read_control(struct supervisor *s) {
   }
 }
 
-/// Takes what the payload (bare) or the launcher (sandboxed) reports. The end of file of the bare one means: exec succeeded.
+/// Takes what the payload (bare) or the launcher (sandboxed) reports. The end of file of the bare one means: exec
+/// succeeded.
 static void read_report(struct supervisor *s) {
   struct report report;
   ssize_t n = read(s->report, &report, sizeof report);
@@ -227,8 +228,8 @@ static void tell_ended(struct supervisor *s) {
   long long wall = s->started && s->ended > s->began ? s->ended - s->began : 0;
   dprintf(
       AITBC_FD_STATUS,
-      "ended outcome=%s value=%d stage=%s wall_ms=%lld user_ms=%lld system_ms=%lld max_rss_kib=%ld strays=%u timed_out=%d "
-      "terminated=%d killed=%d oom=%d\n",
+      "ended outcome=%s value=%d stage=%s wall_ms=%lld user_ms=%lld system_ms=%lld max_rss_kib=%ld strays=%u "
+      "timed_out=%d terminated=%d killed=%d oom=%d\n",
       words[s->outcome.kind], s->outcome.value, launch_stage_name(s->outcome.stage), wall,
       (long long)usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000,
       (long long)usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000, usage.ru_maxrss, s->descendants.killed,
@@ -247,7 +248,8 @@ static bool prepare(struct supervisor *s) {
   // The payload runs as the same user: it must not attach to us, nor open our end of the status pipe.
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   signal(SIGPIPE, SIG_IGN);
-  // Everything that can be blocked is: this process ends when its job has ended, not when somebody signals a whole group.
+  // Everything that can be blocked is: this process ends when its job has ended, not when somebody signals a whole
+  // group.
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, NULL);

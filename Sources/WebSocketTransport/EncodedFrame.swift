@@ -52,12 +52,9 @@ public struct EncodedFrame: Sendable {
 
   /// The compressed form; messages that compression does not make shorter stand in it as they are.
   func compressed(threshold: Int, pool: DeflatePool) -> ByteBuffer {
-    storage.compressed.withLock { cached in
-      if let cached { return cached }
-      let made = makeCompressed(threshold: threshold, pool: pool)
-      cached = made
-      return made
-    }
+    if let made = storage.compressed.load() { return made.buffer }
+    // Two event loops may both make it; the first one's is kept.
+    return storage.compressed.storeIfNil(Compressed(makeCompressed(threshold: threshold, pool: pool))).buffer
   }
 
   private func makeCompressed(threshold: Int, pool: DeflatePool) -> ByteBuffer {
@@ -86,12 +83,18 @@ public struct EncodedFrame: Sendable {
     return buffer
   }
 
+  private final class Compressed: Sendable {
+    let buffer: ByteBuffer
+
+    init(_ buffer: ByteBuffer) { self.buffer = buffer }
+  }
+
   private final class Storage: Sendable {
     let plain: ByteBuffer
     let parts: [Part]
     /// What a run was joined from, for their compressed forms.
     let pieces: [EncodedFrame]
-    let compressed = Mutex<ByteBuffer?>(nil)
+    let compressed = AtomicLazyReference<Compressed>()
 
     init(plain: ByteBuffer, parts: [Part], pieces: [EncodedFrame]) {
       self.plain = plain

@@ -86,7 +86,9 @@ public final class WebSocketConnection: Sendable {
   }
 
   /// Drops the connection at once, without a closing handshake.
-  public func abort() { onLoop { $0.abort(WebSocketCloseReason(cause: .connectionLost, code: .abnormal, reason: "aborted")) } }
+  public func abort() {
+    onLoop { $0.abort(WebSocketCloseReason(cause: .connectionLost, code: .abnormal, reason: "aborted")) }
+  }
 
   private func onLoop(_ body: @escaping @Sendable (WebSocketChannelHandler) -> Void) {
     if eventLoop.inEventLoop {

@@ -38,7 +38,8 @@ import Testing
   @Test func everyFormatOfStatus() async throws {
     try await LoopbackServer.with(answer(200, document())) { server in
       let json = await run("client", "status", "job_1", "--json", url: server.url)
-      #expect(try JSONParser.parse(json.output) == JSONParser.parse(document()))
+      let (shown, sent) = (try JSONParser.parse(json.output), try JSONParser.parse(document()))
+      #expect(shown == sent)
       let line = await run("client", "status", "job_1", "-o", "jsonl", url: server.url)
       #expect(line.output == document() + "\n")
       let yaml = await run("client", "status", "job_1", "-o", "yaml", url: server.url)
@@ -113,7 +114,8 @@ import Testing
       #expect(outcome.output.hasPrefix("job_1 \(status)"))
       #expect(await run("client", "watch", "job_1", "--passthrough", url: server.url).code == passedThrough)
       let json = await run("client", "watch", "job_1", "--json", url: server.url)
-      #expect(try JSONParser.parse(json.output)["status"]?.string == status)
+      let end = try JSONParser.parse(json.output)
+      #expect(end["status"]?.string == status)
     }
   }
 

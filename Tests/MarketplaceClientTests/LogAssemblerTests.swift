@@ -89,11 +89,10 @@ import Wire
           deliver(Self.piece(range.lowerBound, Array(whole[start..<(start + count)])))
         }
       }
-      // Ten small fetches were not enough: the rest in one.
-      if case .missing(let range) = logs.take(piece) {
-        deliver(Self.piece(range.lowerBound, Array(whole[Int(range.lowerBound)..<Int(range.upperBound)])))
-        deliver(piece)
-      }
+      // Small fetches were not enough: the rest in one.
+      let start = out.count
+      deliver(Self.piece(Int64(start), Array(whole[start..<max(start, Int(piece.offset))])))
+      deliver(piece)
     }
     for _ in 0..<20 {
       let start = Int.random(in: 0...whole.count, using: &generator)

@@ -66,7 +66,8 @@ import Testing
       response(without: "sec-websocket-accept"),
       response(without: "upgrade", with: [HTTPField("Upgrade", "websocket, h2c")]),
       response(without: "connection", with: [HTTPField("Connection", "close")]),
-      response(without: "sec-websocket-accept", with: [HTTPField("Sec-WebSocket-Accept", "s3pplmbitxaq9kygzzhzrbk+xoo=")]),
+      response(
+        without: "sec-websocket-accept", with: [HTTPField("Sec-WebSocket-Accept", "s3pplmbitxaq9kygzzhzrbk+xoo=")]),
       response(with: [HTTPField("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")]),
       response(with: [HTTPField("Sec-WebSocket-Protocol", "a")]),
       response(with: [HTTPField("Sec-WebSocket-Extensions", "permessage-deflate")]),
@@ -86,7 +87,8 @@ import Testing
   }
 
   @Test func extensionsOfTheAnswer() throws {
-    let offering = try handshake(deflate: DeflateConfiguration(serverContextTakeover: true, clientContextTakeover: true))
+    let offering = try handshake(
+      deflate: DeflateConfiguration(serverContextTakeover: true, clientContextTakeover: true))
     let good = response(with: [HTTPField("Sec-WebSocket-Extensions", "permessage-deflate")])
     #expect(try offering.verify(good).deflate == DeflateAgreement())
     for value in ["permessage-deflate, permessage-deflate", "x-other", "permessage-deflate; x"] {

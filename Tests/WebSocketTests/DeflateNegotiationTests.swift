@@ -75,7 +75,8 @@ import Testing
     #expect(
       able?.agreement
         == DeflateAgreement(
-          serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 12, clientMaxWindowBits: 11))
+          serverNoContextTakeover: true, clientNoContextTakeover: true, serverMaxWindowBits: 12, clientMaxWindowBits: 11
+        ))
   }
 
   /// What the client asked for, what the server said, and whether that may be.
@@ -147,7 +148,9 @@ import Testing
     }
   }
 
-  @Test(arguments: ["", ",", "a b", "a;", "a;;b", "a; b=", "a; b=\"", "a; b=\"c", "a; b=\"c d\"", "a; b=\"\"", "=", "a; b=c d"])
+  @Test(arguments: [
+    "", ",", "a b", "a;", "a;;b", "a; b=", "a; b=\"", "a; b=\"c", "a; b=\"c d\"", "a; b=\"\"", "=", "a; b=c d",
+  ])
   func malformedHeaders(header: String) { #expect(ExtensionElement.parse([header]) == nil) }
 
   @Test func quotedValuesAreUnquoted() throws {

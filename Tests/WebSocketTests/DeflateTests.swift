@@ -53,7 +53,8 @@ import Testing
     let client = Endpoint(.client, deflate: DeflateAgreement())
     let frame = try #require(client.send(.text, []))
     #expect(Endpoint(.server, deflate: DeflateAgreement()).receive(frame) == [.text([])])
-    #expect(Endpoint(.server, deflate: DeflateAgreement()).receive(rawFrame(first: 0xC1, payload: [0x00])) == [.text([])])
+    #expect(
+      Endpoint(.server, deflate: DeflateAgreement()).receive(rawFrame(first: 0xC1, payload: [0x00])) == [.text([])])
     #expect(Endpoint(.server, deflate: DeflateAgreement()).receive(rawFrame(first: 0xC1)) == [.text([])])
   }
 

@@ -80,7 +80,8 @@ import WebSocket
     #expect(failure(Endpoint(.server).receive([0x82, 0xFF, 0x80])) == .lengthTooLarge)
     #expect(failure(Endpoint(.server).receive([0x82, 0xFF] + [UInt8](repeating: 0xFF, count: 8))) == .lengthTooLarge)
     // Without the top bit it is only too large for us.
-    #expect(failure(Endpoint(.server).receive([0x82, 0xFF, 0x7F] + [UInt8](repeating: 0xFF, count: 7))) == .frameTooLarge)
+    #expect(
+      failure(Endpoint(.server).receive([0x82, 0xFF, 0x7F] + [UInt8](repeating: 0xFF, count: 7))) == .frameTooLarge)
   }
 
   @Test func aMissingMaskIsSeenBeforeTheBody() {

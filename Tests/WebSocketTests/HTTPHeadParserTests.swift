@@ -42,13 +42,16 @@ import WebSocket
       #expect(head.status == status)
       #expect(head.reason == reason)
     }
-    for text in ["HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 99 x\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n", "HTTP/1.1 2x0 x\r\n\r\n", "x\r\n\r\n"] {
+    for text in [
+      "HTTP/2 200 OK\r\n\r\n", "HTTP/1.1 99 x\r\n\r\n", "HTTP/1.1 600 x\r\n\r\n", "HTTP/1.1 2x0 x\r\n\r\n", "x\r\n\r\n",
+    ] {
       #expect(throws: HTTPHeadError.badStartLine, "\(text)") { try parse(Array(text.utf8)).parser.response() }
     }
   }
 
   @Test(arguments: [
-    "GET  / HTTP/1.1\r\n\r\n", "GET / HTTP/1.2\r\n\r\n", "GET /\r\n\r\n", "G(T / HTTP/1.1\r\n\r\n", " / HTTP/1.1\r\n\r\n",
+    "GET  / HTTP/1.1\r\n\r\n", "GET / HTTP/1.2\r\n\r\n", "GET /\r\n\r\n", "G(T / HTTP/1.1\r\n\r\n",
+    " / HTTP/1.1\r\n\r\n",
     "GET /\u{7} HTTP/1.1\r\n\r\n", "GET / HTTP/1.1 \r\n\r\n",
   ])
   func badStartLines(text: String) {

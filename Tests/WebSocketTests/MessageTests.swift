@@ -57,7 +57,8 @@ import WebSocket
   @Test func messageLimit() {
     let limits = Limits(maximumMessageSize: 10)
     func fragments(_ last: Int) -> [UInt8] {
-      rawFrame(first: 0x02, payload: [1, 2, 3, 4, 5]) + rawFrame(first: 0x80, payload: [UInt8](repeating: 1, count: last))
+      rawFrame(first: 0x02, payload: [1, 2, 3, 4, 5])
+        + rawFrame(first: 0x80, payload: [UInt8](repeating: 1, count: last))
     }
     #expect(Endpoint(.server, limits: limits).receive(fragments(5)).count == 1)
     // Before the second fragment's body: its header is enough.
@@ -108,7 +109,8 @@ import WebSocket
         // Fragments, written by hand.
         bytes += rawFrame(first: 0x01, payload: Array("frag".utf8)) + rawFrame(first: 0x89, payload: [7])
         bytes += rawFrame(first: 0x80, payload: Array("ment".utf8))
-      default: bytes += try #require(client.send(.text, Array(random.text(Int.random(in: 0...300, using: &random)).utf8)))
+      default:
+        bytes += try #require(client.send(.text, Array(random.text(Int.random(in: 0...300, using: &random)).utf8)))
       }
     }
     bytes += try #require(client.close(CloseStatus(.goingAway, reason: "done")))

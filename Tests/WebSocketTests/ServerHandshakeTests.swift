@@ -30,7 +30,8 @@ import Testing
 
   @Test func theRFCsExample() throws {
     let handshake = try ServerHandshake(
-      request(with: [HTTPField("Sec-WebSocket-Protocol", "chat, superchat"), HTTPField("Origin", "http://example.com")]))
+      request(with: [HTTPField("Sec-WebSocket-Protocol", "chat, superchat"), HTTPField("Origin", "http://example.com")])
+    )
     #expect(handshake.accept == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
     #expect(handshake.requestedSubprotocols == ["chat", "superchat"])
     #expect(handshake.subprotocol(among: ["superchat", "chat"]) == "chat")

@@ -27,7 +27,7 @@ struct SeededGenerator: RandomNumberGenerator {
 /// One end of a connection.
 final class Endpoint {
   var machine: ConnectionMachine
-  private static let keys = Mutex(SeededGenerator(seed: 1))
+  private static let keys = Atomic<UInt64>(1)
 
   init(
     _ role: Role, limits: Limits = Limits(), deflate: DeflateAgreement? = nil, threshold: Int = 0,
@@ -35,7 +35,10 @@ final class Endpoint {
   ) {
     machine = ConnectionMachine(
       role: role, limits: limits, deflate: deflate, threshold: threshold, pool: pool,
-      maskingKeys: { MaskingKey(UInt32(truncatingIfNeeded: Self.keys.withLock { $0.next() })) })
+      maskingKeys: {
+        var random = SeededGenerator(seed: Self.keys.add(1, ordering: .relaxed).newValue)
+        return MaskingKey(UInt32(truncatingIfNeeded: random.next()))
+      })
   }
 
   // The machine cannot be copied, so #expect cannot take it apart: these can be called there.

@@ -71,14 +71,17 @@ import WebSocket
   /// A prefix is refused exactly when nothing could make it valid: with up to three more continuation octets.
   @Test func refusesAtTheFirstHopelessOctet() {
     func canBecomeValid(_ bytes: [UInt8]) -> Bool {
-      let tails: [[UInt8]] = [[], [0x80], [0x80, 0x80], [0x80, 0x80, 0x80], [0xBF], [0xBF, 0x80], [0xBF, 0x80, 0x80]]
+      let tails: [[UInt8]] = [
+        [], [0x80], [0x80, 0x80], [0x80, 0x80, 0x80], [0xBF], [0xBF, 0x80], [0xBF, 0x80, 0x80],
+      ]
       return tails.contains { isValid(bytes + $0) }
     }
     var random = SeededGenerator(seed: 99)
     for _ in 0..<20_000 {
       let lead: [UInt8] = [0xC2, 0xDF, 0xE0, 0xE1, 0xED, 0xEF, 0xF0, 0xF1, 0xF4, 0xC0, 0xF5, 0x80, 0x41]
       let bytes =
-        [lead[Int.random(in: 0..<lead.count, using: &random)]] + (0..<3).map { _ in UInt8.random(in: 0x70...0xCF, using: &random) }
+        [lead[Int.random(in: 0..<lead.count, using: &random)]]
+        + (0..<3).map { _ in UInt8.random(in: 0x70...0xCF, using: &random) }
       let hopeless = (0..<bytes.count).first { !canBecomeValid(Array(bytes[...$0])) }
       #expect(check(bytes, piece: 1).refusedBy == hopeless, "\(bytes)")
     }

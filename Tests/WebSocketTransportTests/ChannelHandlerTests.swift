@@ -22,7 +22,7 @@ import WebSocket
       connection = WebSocketConnection(
         eventLoop: channel.eventLoop, remoteAddress: nil, subprotocol: nil, compression: nil)
       handler = WebSocketChannelHandler(
-        role: role, configuration: configuration, connection: connection,
+        role: role, configuration: Shared(configuration), connection: connection,
         resources: LoopResources(eventLoop: channel.eventLoop),
         session: JournalSession(journal, echoes: echoes, onQuiesce: onQuiesce, onText: onText))
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()

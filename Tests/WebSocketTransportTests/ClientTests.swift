@@ -29,8 +29,9 @@ import WebSocket
       connection.close(code: .normal)
       let reason = try await atClient.closed()
       #expect(reason == WebSocketCloseReason(cause: .local, code: .normal))
-      #expect(atServer.entries.prefix(5) == [.connected, .text("héllo"), .text(""), .text(big), .binary(16 << 20)])
       #expect(try await atServer.closed().cause == .peer)
+      let messages = atServer.entries.filter { if case .writable = $0 { false } else { true } }
+      #expect(messages.prefix(5) == [.connected, .text("héllo"), .text(""), .text(big), .binary(16 << 20)])
     }
   }
 
@@ -89,7 +90,9 @@ import WebSocket
     }
     let channel = try await ServerBootstrap(group: loops)
       .childChannelInitializer { child in
-        child.eventLoop.makeCompletedFuture { try child.pipeline.syncOperations.addHandler(Answer(answer, closes: closes)) }
+        child.eventLoop.makeCompletedFuture {
+          try child.pipeline.syncOperations.addHandler(Answer(answer, closes: closes))
+        }
       }
       .bind(host: "127.0.0.1", port: 0).get()
     try await body(channel.localAddress?.port ?? 0)
@@ -183,7 +186,8 @@ import WebSocket
     let without = WebSocketClientConfiguration()
     let with = WebSocketClientConfiguration(
       connection: WebSocketConfiguration(
-        compression: DeflateConfiguration(serverContextTakeover: true, clientContextTakeover: true, serverMaxWindowBits: 9)))
+        compression: DeflateConfiguration(
+          serverContextTakeover: true, clientContextTakeover: true, serverMaxWindowBits: 9)))
     let server = WebSocketConfiguration(
       compression: DeflateConfiguration(serverContextTakeover: true, clientContextTakeover: true))
     let (stream, continuation) = AsyncStream<Journal>.makeStream()

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import Testing
 import WebSocket
 
@@ -14,7 +15,7 @@ import WebSocket
       try await peer.send(Array(upgradeRequest.utf8) + clientFrame(0x81, [0x68, 0x69]) + clientFrame(0x89, [7]))
       #expect(await peer.readHead().hasPrefix("HTTP/1.1 101 "))
       #expect(await peer.read(7) == [0x81, 2, 0x68, 0x69, 0x8A, 1, 7])
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -31,7 +32,7 @@ import WebSocket
       try await peer.send(clientFrame(0x81, [0x62]))
       #expect(await peer.readHead().contains("X-Extra: 1\r\n"))
       #expect(await peer.read(6) == [0x81, 1, 0x61, 0x81, 1, 0x62])
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -42,7 +43,7 @@ import WebSocket
       for byte in Array(upgradeRequest.utf8) + clientFrame(0x81, [0x61]) { try await peer.send([byte]) }
       #expect(await peer.readHead().contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="))
       #expect(await peer.read(3) == [0x81, 1, 0x61])
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -56,7 +57,7 @@ import WebSocket
       #expect(try await journal.closed().cause == .connectionLost)
       // The server's end is closed too: nothing lingers.
       #expect(await peer.readToEnd().isEmpty)
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -74,7 +75,7 @@ import WebSocket
     await server.shutdown()
     for journal in journals { #expect(try await journal.closed().code == .goingAway) }
     #expect(await idle.readToEnd().isEmpty)
-    try await idle.channel.close()
+    await idle.close()
   }
 
   @Test(arguments: [
@@ -85,7 +86,8 @@ import WebSocket
   ])
   func refusals(request: String, status: Int) async throws {
     try await withServer(
-      origins: .sameHost(also: []), admit: { $1.eventLoop.makeSucceededFuture(.accept(session: { JournalSession(Journal()) })) }
+      origins: .sameHost(also: []),
+      admit: { $1.eventLoop.makeSucceededFuture(.accept(session: { JournalSession(Journal()) })) }
     ) { server in
       let peer = try await RawPeer.connect(port: server.port)
       try await peer.send(request)
@@ -94,7 +96,7 @@ import WebSocket
       #expect(head.contains("application/problem+json"))
       #expect(head.contains("Sec-WebSocket-Version: 13") == (status == 426))
       #expect(String(decoding: await peer.readToEnd(), as: UTF8.self).contains("\"status\":\(status)"))
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -111,7 +113,7 @@ import WebSocket
       #expect(answer.starts(with: [0x81, 1, 0x61, 0x88]))
       #expect(Array(answer.dropFirst(5).prefix(2)) == [0x03, 0xEA])
       #expect(try await journal.closed().cause == .protocolFailure)
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -128,7 +130,8 @@ import WebSocket
       for number in 0..<2_000 {
         let payload = [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 100 + (number * 37) % 20_000)
         let frame = EncodedFrame.binary(ByteBuffer(bytes: payload))
-        expected += payload.count < 126
+        expected +=
+          payload.count < 126
           ? [0x82, UInt8(payload.count)] : [0x82, 126, UInt8(payload.count >> 8), UInt8(payload.count & 0xFF)]
         expected += payload
         if number % 2 == 0 { connection.send(frame) } else { connection.send(binary: ByteBuffer(bytes: payload)) }
@@ -144,7 +147,7 @@ import WebSocket
       #expect(received == expected)
       try await journal.first { $0 == .writable(true) }
       #expect(connection.isWritable)
-      try await peer.channel.close()
+      await peer.close()
     }
   }
 
@@ -159,7 +162,68 @@ import WebSocket
       let frame = EncodedFrame.binary(ByteBuffer(repeating: 1, count: 1 << 20))
       for _ in 0..<64 { connection.send(frame) }
       #expect(try await journal.closed().cause == .outboundLimit)
-      try await peer.channel.close()
+      await peer.close()
+    }
+  }
+
+  /// Requests that are not upgraded, with an `Upgrade` header or without, on one connection and behind each other.
+  @Test func ordinaryRequestsKeepTheirConnection() async throws {
+    let upgrader = WebSocketServerUpgrader<Void>(
+      admit: { $1.eventLoop.makeSucceededFuture(.refuse) }, upgraded: { _, _ in })
+    let channel = try await ServerBootstrap(group: loops)
+      .childChannelInitializer { child in
+        child.eventLoop.makeCompletedFuture {
+          _ = try upgrader.configurePipeline(of: child) { child in
+            child.eventLoop.makeCompletedFuture { try child.pipeline.syncOperations.addHandler(Teller()) }
+          }
+        }
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let h2c = "GET /h2c HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\r\n"
+    let posted = "POST /post HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nhi"
+    let plain = "GET /plain HTTP/1.1\r\nHost: a\r\n\r\n"
+    for requests in [
+      [h2c, h2c, plain], [posted, posted, upgradeRequest], [upgradeRequest, plain, h2c], [plain, h2c, plain],
+    ] {
+      for pipelined in [true, false] {
+        let peer = try await RawPeer.connect(port: channel.localAddress?.port ?? 0)
+        if pipelined { try await peer.send(requests.joined()) }
+        for request in requests {
+          if !pipelined { try await peer.send(request) }
+          let answer = await peer.readHead()
+          #expect(answer.contains("X-Target: \(request.split(separator: " ")[1])\r\n"), "\(request) \(pipelined)")
+        }
+        await peer.close()
+      }
+    }
+    try await channel.close()
+  }
+
+  /// Says which target was asked for.
+  private final class Teller: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+    private var target = ""
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      switch unwrapInboundIn(data) {
+      case .head(let head): target = head.uri
+      case .body: break
+      case .end:
+        let headers: HTTPHeaders = ["X-Target": target, "Content-Length": "0"]
+        let head = HTTPResponseHead(version: .http1_1, status: .ok, headers: headers)
+        context.write(wrapOutboundOut(.head(head)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+      }
+    }
+  }
+
+  @Test func noiseInsteadOfARequest() async throws {
+    try await withServer(session: { JournalSession(Journal()) }) { server in
+      let peer = try await RawPeer.connect(port: server.port)
+      try await peer.send("\u{16}\u{3}\u{1} not HTTP\r\n\r\n")
+      #expect(String(decoding: await peer.readToEnd(), as: UTF8.self).hasPrefix("HTTP/1.1 400 "))
+      await peer.close()
     }
   }
 

@@ -38,7 +38,7 @@ import WebSocket
       let padding = String(repeating: "x", count: 20_000)
       let count = 2_000
       for number in 0..<count { connection.send(text: "\(number) \(padding)") }
-      try await journal.first { $0 == .writable(false) }
+      try await connection.eventLoop.submit {}.get()
       // 40 MB do not fit into the kernel's buffers: most waits at the server.
       #expect(connection.bufferedBytes > 20 << 20)
       var next = 0
@@ -57,14 +57,15 @@ import WebSocket
   /// A server that does not read: `send` waits instead of buffering without end.
   @Test func sendingWaitsForASlowPeer() async throws {
     let journal = Journal()
-    try await withServer(session: { JournalSession(journal) }) { server in
+    let configuration = WebSocketConfiguration(compression: nil)
+    try await withServer(configuration: configuration, session: { JournalSession(journal) }) { server in
       let stream = try await open(server)
       try await journal.first { $0 == .connected }
       let connection = try #require(journal.connection)
       connection.pauseReading()
       let sender = Task {
         var sent = 0
-        while !Task.isCancelled, sent < 10_000 {
+        while !Task.isCancelled, sent < 2_000 {
           try await stream.send(binary: ByteBuffer(repeating: UInt8(sent & 0xFF), count: 10_007))
           sent += 1
         }
@@ -81,7 +82,7 @@ import WebSocket
       }
       #expect(client.bufferedBytes < 1 << 20)
       connection.resumeReading()
-      #expect(try await sender.value == 10_000)
+      #expect(try await sender.value == 2_000)
       stream.close()
       try await journal.closed()
     }

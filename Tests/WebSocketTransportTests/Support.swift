@@ -1,6 +1,6 @@
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 import Testing
 import WebSocket
 
@@ -19,24 +19,26 @@ final class Journal: Sendable {
     case closed(WebSocketCloseReason)
   }
 
-  private let stored = Mutex<[Entry]>([])
-  private let connections = Mutex<WebSocketConnection?>(nil)
+  private let stored = NIOLockedValueBox<[Entry]>([])
+  private let connections = NIOLockedValueBox<WebSocketConnection?>(nil)
   private let stream: AsyncStream<Entry>
   private let continuation: AsyncStream<Entry>.Continuation
 
   init() { (stream, continuation) = AsyncStream.makeStream() }
 
-  var entries: [Entry] { stored.withLock { $0 } }
-  var connection: WebSocketConnection? { connections.withLock { $0 } }
-  var closings: [WebSocketCloseReason] { entries.compactMap { if case .closed(let reason) = $0 { reason } else { nil } } }
+  var entries: [Entry] { stored.withLockedValue { $0 } }
+  var connection: WebSocketConnection? { connections.withLockedValue { $0 } }
+  var closings: [WebSocketCloseReason] {
+    entries.compactMap { if case .closed(let reason) = $0 { reason } else { nil } }
+  }
 
   func add(_ entry: Entry) {
-    stored.withLock { $0.append(entry) }
+    stored.withLockedValue { $0.append(entry) }
     continuation.yield(entry)
   }
 
   func open(_ connection: WebSocketConnection) {
-    connections.withLock { $0 = connection }
+    connections.withLockedValue { $0 = connection }
     add(.connected)
   }
 
@@ -104,7 +106,7 @@ final class JournalSession: WebSocketSession {
 final class RawPeer: Sendable {
   let channel: any Channel
   private let received: AsyncStream<ByteBuffer>
-  private let buffered = Mutex(ByteBuffer())
+  private let buffered = NIOLockedValueBox(ByteBuffer())
 
   private init(channel: any Channel, received: AsyncStream<ByteBuffer>) {
     self.channel = channel
@@ -130,15 +132,17 @@ final class RawPeer: Sendable {
 
   func send(_ text: String) async throws { try await send(Array(text.utf8)) }
 
+  func close() async { try? await channel.close() }
+
   func closeOutput() async throws { try await channel.close(mode: .output) }
 
   /// The next `count` bytes; fewer when the peer ends before.
   func read(_ count: Int) async -> [UInt8] {
-    while buffered.withLock({ $0.readableBytes }) < count {
+    while buffered.withLockedValue({ $0.readableBytes }) < count {
       guard let more = await next() else { break }
-      buffered.withLock { _ = $0.writeImmutableBuffer(more) }
+      buffered.withLockedValue { _ = $0.writeImmutableBuffer(more) }
     }
-    return buffered.withLock { $0.readBytes(length: min(count, $0.readableBytes)) ?? [] }
+    return buffered.withLockedValue { $0.readBytes(length: min(count, $0.readableBytes)) ?? [] }
   }
 
   /// Everything up to the end.

@@ -6,9 +6,10 @@
 
 /// Process control for the miner: one supervisor process stands between the miner and each job.
 ///
-/// The supervisor is a child subreaper, so nothing that a job starts can leave its subtree: whatever a payload does with double
-/// forks, own sessions or ignored signals, the supervisor finds it, kills it, reaps it, and only then says that the job has ended.
-/// When the miner dies, its end of the control socket closes and the supervisor does the same at once.
+/// The supervisor is a child subreaper, so nothing that a job starts can leave its subtree: whatever a payload does
+/// with double forks, own sessions or ignored signals, the supervisor finds it, kills it, reaps it, and only then
+/// says that the job has ended. When the miner dies, its end of the control socket closes and the supervisor does the
+/// same at once.
 
 #ifdef __cplusplus
 extern "C" {
@@ -36,11 +37,12 @@ int aitbc_hidden_command(int argc, char *const *argv);
 /// The body of `__supervise`. Returns the exit code: 0 when the job's end was told, 64 when started wrongly.
 int aitbc_supervisor_main(int argc, char *const *argv);
 
-/// The body of `__launch <configuration fd> <report fd>`: runs the payload as a child inside a sandbox and reports how it ended.
+/// The body of `__launch <configuration fd> <report fd>`: runs the payload as a child inside a sandbox and reports
+/// how it ended.
 int aitbc_launcher_main(int argc, char *const *argv);
 
-/// Starts `path __supervise label` with the given descriptors as 0-5, default signal dispositions, an empty mask and nothing else
-/// inherited. The caller keeps its descriptors. Returns 0 or an errno value.
+/// Starts `path __supervise label` with the given descriptors as 0-5, default signal dispositions, an empty mask and
+/// nothing else inherited. The caller keeps its descriptors. Returns 0 or an errno value.
 int aitbc_spawn_supervisor(const char *path, const char *label, const int descriptors[6], pid_t *pid);
 
 /// `pipe2(O_CLOEXEC)`. Returns 0 or an errno value.
@@ -49,21 +51,25 @@ int aitbc_pipe(int ends[2]);
 /// A connected pair of close-on-exec stream sockets. Returns 0 or an errno value.
 int aitbc_socket_pair(int ends[2]);
 
-/// A close-on-exec memory file that holds `bytes` and can no longer be changed. Returns the descriptor or minus an errno value.
+/// A close-on-exec memory file that holds `bytes` and can no longer be changed. Returns the descriptor or minus an
+/// errno value.
 int aitbc_sealed_memory(const char *name, const void *bytes, size_t count);
 
 /// Writes all bytes to a socket without ever raising SIGPIPE and without blocking. Returns 0 or an errno value.
 int aitbc_send(int socket, const void *bytes, size_t count);
 
-/// Removes `path` with all below it. Symbolic links are removed, never followed; directories that forbid entry are opened up first;
-/// depth is unbounded, descriptors are not (at most 32 at once). A path that is not there is no error. Returns 0 or an errno value.
+/// Removes `path` with all below it. Symbolic links are removed, never followed; directories that forbid entry are
+/// opened up first; depth is unbounded, descriptors are not (at most 32 at once). A path that is not there is no
+/// error. Returns 0 or an errno value.
 int aitbc_remove_tree(const char *path);
 
-/// Kills (SIGKILL) every process whose environment holds exactly `entry` ("NAME=value"), again and again until none is left or
-/// `rounds` is used up. Zombies and the caller are left out. Returns how many processes were killed, or minus an errno value.
+/// Kills (SIGKILL) every process whose environment holds exactly `entry` ("NAME=value"), again and again until none
+/// is left or `rounds` is used up. Zombies and the caller are left out. Returns how many processes were killed, or
+/// minus an errno value.
 int aitbc_kill_marked(const char *entry, int rounds);
 
-/// How many processes hold exactly `entry` in their environment; zombies and the caller are left out. Minus an errno value on error.
+/// How many processes hold exactly `entry` in their environment; zombies and the caller are left out. Minus an errno
+/// value on error.
 int aitbc_count_marked(const char *entry);
 
 #ifdef __cplusplus

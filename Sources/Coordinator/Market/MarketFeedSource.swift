@@ -36,7 +36,7 @@ final class MarketFeedSource: FeedSource {
   func snapshot(account: AccountID, job: JobID?) async throws -> FeedSnapshot {
     let (sequence, jobs, isTruncated) = try await store.read { store -> (Int64, [Job], Bool) in
       let sequence = try store.lastSequence()
-      if let job { return (sequence, [try store.ownJob(job, of: account)], false) }
+      if let job { return (sequence, try store.job(job).map { $0.account == account ? [$0] : [] } ?? [], false) }
       var active = JobQuery(account: account)
       active.states = Set(JobState.allCases.filter { !$0.isTerminal })
       active.limit = Self.snapshotLimit

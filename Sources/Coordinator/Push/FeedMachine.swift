@@ -117,7 +117,8 @@ struct FeedMachine {
     guard resume.after >= 0, resume.after >= bounds.first - 1, resume.after <= last else { return reset() }
     self.resume = nil
     // It missed progress too: the latest of each job is given again.
-    cursor.place(after: resume.after, at: TopicMark(published: mark.published, endPosition: mark.endPosition, version: 0))
+    cursor.place(
+      after: resume.after, at: TopicMark(published: mark.published, endPosition: mark.endPosition, version: 0))
     phase = .live
     if let end, end <= resume.after { hasEnded = true }
     return [.pump] + finishIfDone(at: now)

@@ -11,13 +11,13 @@ struct Admission: Sendable {
   let gate: FeedGate
   let origins: OriginPolicy
 
-  func upgrader() -> WebSocketServerUpgrader<MarketChannel.Value> {
+  func upgrader() -> WebSocketServerUpgrader<MarketChannel.Kind> {
     WebSocketServerUpgrader(
       origins: origins,
       admit: { head, channel in
         channel.eventLoop.makeFutureWithTask { await admit(head, from: channel.remoteAddress) }
       },
-      upgraded: { channel, _ in MarketChannel.Value(channel: channel, kind: .webSocket) })
+      upgraded: { _, _ in .webSocket })
   }
 
   private func admit(_ head: HTTPRequestHead, from address: SocketAddress?) async -> WebSocketAdmission {

@@ -11,58 +11,54 @@ import WebSocketTransport
 struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
   typealias HTTPChannel = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
+  /// What a connection turned out to be.
+  enum Kind: Sendable {
+    case http(HTTPChannel)
+    case webSocket
+  }
+
   struct Value: ServerChildChannelValue {
-    enum Kind: Sendable {
-      case http(HTTPChannel)
-      case webSocket
-    }
     let channel: any Channel
-    let kind: Kind
+    /// Known when the first request has come; reading begins before.
+    let kind: EventLoopFuture<Kind>
   }
 
   let responder: Responder
   let idleTimeout: TimeAmount
-  let upgrader: WebSocketServerUpgrader<Value>
+  let upgrader: WebSocketServerUpgrader<Kind>
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    do {
+    channel.eventLoop.makeCompletedFuture {
       let operations = channel.pipeline.syncOperations
       try operations.addHandler(FirstRequestDeadline(timeout: idleTimeout))
-      var configuration = NIOUpgradableHTTPServerPipelineConfiguration<Value>(
-        upgradeConfiguration: NIOTypedHTTPServerUpgradeConfiguration(
-          upgraders: [upgrader],
-          notUpgradingCompletionHandler: { channel in
-            channel.eventLoop.makeCompletedFuture { try addHTTP(to: channel, logger: logger) }
-          }))
-      // Requests of one connection are served in turn by the asynchronous channel.
-      configuration.enablePipelining = false
-      configuration.enableErrorHandling = false
-      configuration.enableResponseHeaderValidation = false
-      return try operations.configureUpgradableHTTPServerPipeline(configuration: configuration)
-        .flatMapThrowing { (value: Value) in
-          try channel.pipeline.syncOperations.handler(type: FirstRequestDeadline.self).arrived()
-          return value
-        }
-    } catch {
-      return channel.eventLoop.makeFailedFuture(error)
+      let kind = try upgrader.configurePipeline(of: channel) { channel in
+        channel.eventLoop.makeCompletedFuture { try addHTTP(to: channel, logger: logger) }
+      }
+      .flatMapThrowing { (kind: Kind) in
+        try channel.pipeline.syncOperations.handler(type: FirstRequestDeadline.self).arrived()
+        return kind
+      }
+      return Value(channel: channel, kind: kind)
     }
   }
 
-  private func addHTTP(to channel: any Channel, logger: Logger) throws -> Value {
+  private func addHTTP(to channel: any Channel, logger: Logger) throws -> Kind {
     let operations = channel.pipeline.syncOperations
     try operations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
     try operations.addHandler(
       HTTPConnectionStateHandler(idleTimeout: .nanoseconds(idleTimeout.nanoseconds), logger: logger))
     let asyncChannel = try HTTPChannel(
       wrappingChannelSynchronously: channel, configuration: .init(isOutboundHalfClosureEnabled: true))
-    return Value(channel: channel, kind: .http(asyncChannel))
+    return .http(asyncChannel)
   }
 
   func handle(value: Value, logger: Logger) async {
-    switch value.kind {
+    switch try? await value.kind.get() {
     case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
     // The session lives on its event loop; the server waits for the socket's end.
     case .webSocket: try? await value.channel.closeFuture.get()
+    // It ended before a whole request came.
+    case nil: try? await value.channel.close()
     }
   }
 }

@@ -22,6 +22,9 @@ public struct AnswerBody: AsyncSequence, Sendable {
     public mutating func next() async throws -> ByteBuffer? { try await source.next() }
   }
 
+  /// The same as plain bytes.
+  public var pieces: some AsyncSequence<[UInt8], any Error> & Sendable { map { Array(buffer: $0) } }
+
   /// The whole body. Throws `NIOTooManyBytesError` when it has more than `limit` bytes.
   public func bytes(upTo limit: Int) async throws -> [UInt8] {
     let buffer = try await source.collect(upTo: limit)

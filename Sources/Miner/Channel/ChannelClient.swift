@@ -43,9 +43,11 @@ struct ChannelClient: Sendable {
       if let end, !end.mayReconnect { throw ChannelRefused("the coordinator closed the channel: \(end)") }
       var generator = random()
       let wait = delay(attempt, &generator)
-      logger.notice("not connected; trying again", metadata: [
-        "reason": "\(end?.description ?? "the connection was lost")", "wait_ms": "\(wait.milliseconds)",
-      ])
+      logger.notice(
+        "not connected; trying again",
+        metadata: [
+          "reason": "\(end?.description ?? "the connection was lost")", "wait_ms": "\(wait.milliseconds)",
+        ])
       attempt += 1
       try await clock.sleep(for: wait)
     }

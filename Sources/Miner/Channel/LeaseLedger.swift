@@ -3,9 +3,9 @@ import Marketplace
 
 /// What this miner knows of its leases: until when each is certainly its own. A value; the caller reads the clock.
 ///
-/// All times are this machine's monotonic ones. A renewal counts from the moment when it was *asked for*: the coordinator's
-/// own deadline lies later, by as long as the message took. So whoever stops at the deadlines here stops before the
-/// coordinator can give the job away.
+/// All times are this machine's monotonic ones. A renewal counts from the moment when it was *asked for*: the
+/// coordinator's own deadline lies later, by as long as the message took. So whoever stops at the deadlines here
+/// stops before the coordinator can give the job away.
 struct LeaseLedger {
   private struct Entry {
     var deadline: MonotonicTime
@@ -57,7 +57,8 @@ struct LeaseLedger {
   /// The answer to a renewal. Returns which of our leases are lost; they are forgotten.
   ///
   /// The coordinator answers in order, but also names lost leases unasked: only an answer about the very leases of a
-  /// question is taken for the answer to it. What can't be told apart counts from the oldest question, which is only earlier.
+  /// question is taken for the answer to it. What can't be told apart counts from the oldest question, which is only
+  /// earlier.
   mutating func answered(renewed: [String: Int64], lost: [String]) -> [String] {
     let named = Set(renewed.keys).union(lost)
     let match = questions.firstIndex { $0.leases == named }

@@ -1,6 +1,6 @@
 import JSON
 public import Logging
-public import MarketplaceClient
+import MarketplaceClient
 import NIOCore
 import NIOPosix
 import WebSocket
@@ -13,7 +13,8 @@ public struct WebSocketMinerConnection: MinerConnection {
   private let logger: Logger
 
   /// Throws ``ChannelOpenError`` or `CancellationError`.
-  public static func open(_ configuration: MinerConfiguration, logger: Logger) async throws -> WebSocketMinerConnection {
+  public static func open(_ configuration: MinerConfiguration, logger: Logger) async throws -> WebSocketMinerConnection
+  {
     let url = configuration.url
     // Most of what travels is short, or bytes of a job's own choice: compressing costs more than it saves.
     let connection = WebSocketConfiguration(compression: nil)

@@ -27,9 +27,10 @@ struct HostFacts: Hashable, Sendable {
     return facts
   }
 
-  /// `NVIDIA H100 80GB HBM3, 81559` a line. Lines that are no device (errors, a GPU that fell off the bus) are left out.
+  /// `NVIDIA H100 80GB HBM3, 81559` a line. Lines that are no device (errors, a GPU that fell off the bus) are left
+  /// out.
   static func devices(inCSV text: String) -> [GPUDevice] {
-    text.split(separator: "\n").prefix(64).compactMap { line in
+    text.split(whereSeparator: \.isNewline).prefix(64).compactMap { line in
       guard let comma = line.lastIndex(of: ",") else { return nil }
       let memory = line[line.index(after: comma)...].filter { $0 != " " && $0 != "\r" }
       var name = String(line[..<comma])
@@ -43,7 +44,7 @@ struct HostFacts: Hashable, Sendable {
   /// The driver's highest CUDA version, from the head of nvidia-smi's table.
   static func cudaVersion(inTable text: String) -> String? {
     let label = "CUDA Version:"
-    for line in text.split(separator: "\n").prefix(32) {
+    for line in text.split(whereSeparator: \.isNewline).prefix(32) {
       let fields = line.split(separator: "|").flatMap { $0.split(separator: " ", omittingEmptySubsequences: true) }
       for index in fields.indices.dropLast(2) where "\(fields[index]) \(fields[index + 1])" == label {
         let version = fields[index + 2]

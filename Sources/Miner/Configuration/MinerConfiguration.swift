@@ -50,8 +50,8 @@ public struct MinerConfiguration: Sendable {
   /// Fetching all inputs of a job may take as long. Default 10 min.
   public var inputTimeout = Seconds(600)
 
-  /// A payload is stopped this long before its lease could be given away. Default 3 s; for short leases a quarter of their
-  /// term.
+  /// A payload is stopped this long before its lease could be given away. Default 3 s; for short leases a quarter of
+  /// their term.
   public var fenceMargin = Seconds(3)
   /// Between TERM and KILL when a job's own timeout strikes, and when the miner leaves. Default 10 s.
   public var stopGrace = Seconds(10)

@@ -1,11 +1,11 @@
 public import JSON
-public import Marketplace
 
 /// A runner that the operator adds: `--runner "name=command template"`.
 ///
-/// The template is split into words like a shell does (blanks, single and double quotes, backslash), once, before anything of
-/// a job is put in: what a job says can never become another word or command. In each word `{member}` stands for a member of
-/// the job's payload: text as it is, everything else as JSON; `{payload}` for the whole; `{{` for a brace.
+/// The template is split into words like a shell does (blanks, single and double quotes, backslash), once, before
+/// anything of a job is put in: what a job says can never become another word or command. In each word `{member}`
+/// stands for a member of the job's payload: text as it is, everything else as JSON; `{payload}` for the whole; `{{`
+/// for a brace.
 public struct RunnerTemplate: Hashable, Sendable {
   public let name: String
   private let words: [[Piece]]

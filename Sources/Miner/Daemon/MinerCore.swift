@@ -1,4 +1,5 @@
 import Clocks
+import JSON
 import Logging
 import Marketplace
 import Synchronization
@@ -227,7 +228,8 @@ final class MinerCore: Sendable {
     let lease = assignment.lease
     let (admission, connection) = state.withLock { state in
       let admission = admit(assignment, &state)
-      if case .refuse = admission {} else {
+      if case .refuse = admission {
+      } else {
         state.ledger.grant(lease, milliseconds: assignment.leaseMilliseconds, from: received)
       }
       return (admission, state.connection)
@@ -255,7 +257,9 @@ final class MinerCore: Sendable {
       return .refuse("the miner has no runner \(specification.runner)")
     }
     if specification.runner == "noop" {
-      let report = TryReport(lease: lease, result: RunResult(.completed, result: .object(specification.payload)), error: nil, artifacts: [], stdout: .empty, stderr: .empty)
+      let report = TryReport(
+        lease: lease, result: RunResult(.completed, result: .object(specification.payload)), error: nil, artifacts: [],
+        stdout: .empty, stderr: .empty)
       state.quick[lease] = report
       return .quick(report)
     }

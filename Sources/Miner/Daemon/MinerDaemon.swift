@@ -49,15 +49,16 @@ public final class MinerDaemon: Sendable {
     self.transfers = transfers
   }
 
-  /// What SIGTERM does: the first time drains (running jobs finish, nothing new is taken), the second time ends running jobs
-  /// and leaves. For any thread.
+  /// What SIGTERM does: the first time drains (running jobs finish, nothing new is taken), the second time ends
+  /// running jobs and leaves. For any thread.
   public func terminate() {
     let (requests, core, leave) = stop.withLock { stop in
       stop.requests += 1
       return (stop.requests, stop.core, stop.leave)
     }
     guard requests <= 2 else { return }
-    logger.notice(requests == 1 ? "draining: running jobs finish, nothing new is taken" : "leaving: running jobs are ended")
+    logger.notice(
+      requests == 1 ? "draining: running jobs finish, nothing new is taken" : "leaving: running jobs are ended")
     if requests == 1 {
       core?.drain()
     } else {
@@ -68,7 +69,8 @@ public final class MinerDaemon: Sendable {
 
   /// Runs until the miner was drained or told to leave; nothing of any job is left then.
   ///
-  /// - Throws: ``InvalidConfiguration``, ``SandboxUnavailable``, `FileError` for the work directory, ``ChannelRefused``;
+  /// - Throws: ``InvalidConfiguration``, ``SandboxUnavailable``, `FileError` for the work directory,
+  ///   ``ChannelRefused``;
   ///   `CancellationError` when the task was canceled, with all payloads killed.
   public func run() async throws {
     try configuration.validate()

@@ -67,7 +67,9 @@ extension ProcessEnd {
 enum SystemText {
   static func error(_ code: Int32) -> String {
     withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-      guard let storage = buffer.baseAddress, strerror_r(code, storage, buffer.count) == 0 else { return "error \(code)" }
+      guard let storage = buffer.baseAddress, strerror_r(code, storage, buffer.count) == 0 else {
+        return "error \(code)"
+      }
       return String(cString: storage)
     }
   }

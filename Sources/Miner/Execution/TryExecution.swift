@@ -1,3 +1,4 @@
+import Clocks
 import Logging
 import Marketplace
 import NIOPosix
@@ -7,8 +8,8 @@ import Wire
 
 /// One try at work: carries out what ``TryMachine`` decides.
 ///
-/// Events come in from anywhere through ``handle(_:)``, which never waits. One task (``run()``) does what takes time, a phase
-/// at a time; the folder and everything in it are gone when it returns.
+/// Events come in from anywhere through ``handle(_:)``, which never waits. One task (``run()``) does what takes time,
+/// a phase at a time; the folder and everything in it are gone when it returns.
 final class TryExecution: Sendable {
   /// What takes time.
   private enum Work: Sendable {
@@ -108,10 +109,11 @@ final class TryExecution: Sendable {
     case .none: break
     case .launch: work.yield(.launch)
     case .collect(let artifacts): work.yield(.collect(artifacts: artifacts))
-    case .abort: state.withLock { state in
-      state.isAborted = true
-      return state.phase
-    }?.cancel()
+    case .abort:
+      state.withLock { state in
+        state.isAborted = true
+        return state.phase
+      }?.cancel()
     case .terminate(let grace): control.request(.terminate(grace: grace))
     case .kill: control.request(.kill)
     case .announce: announce()
@@ -244,7 +246,8 @@ final class TryExecution: Sendable {
     update.finish()
     guard let directory = state.withLock({ $0.workspace?.directory }) else { return }
     do {
-      try await NIOThreadPool.singleton.runIfActive { try directory.remove() }
+      // In a task of its own: the folder goes also when this one was canceled.
+      try await Task { try await NIOThreadPool.singleton.runIfActive { try directory.remove() } }.value
     } catch {
       logger.error("the job's folder can't be removed: \(error)")
     }

@@ -4,8 +4,8 @@ import Marketplace
 ///
 ///     preparing ──▶ running ──▶ collecting ──▶ reporting ──▶ finished
 ///
-/// Each of these may be told to stop; the first three then end sooner, and what is reported differs. Only a lease that the
-/// coordinator itself calls lost is never reported: somebody else's answer counts by then.
+/// Each of these may be told to stop; the first three then end sooner, and what is reported differs. Only a lease
+/// that the coordinator itself calls lost is never reported: somebody else's answer counts by then.
 struct TryMachine: Hashable, Sendable {
   /// Why it is to end before its time. A later reason replaces an earlier one only when it is stronger.
   enum Stop: Int, Comparable, Hashable, Sendable, CaseIterable {
@@ -19,6 +19,9 @@ struct TryMachine: Hashable, Sendable {
     case lost
 
     static func < (left: Stop, right: Stop) -> Bool { left.rawValue < right.rawValue }
+
+    /// No reason is weaker than any.
+    func isStronger(than other: Stop?) -> Bool { other.map { $0 < self } ?? true }
   }
 
   enum State: Hashable, Sendable {
@@ -98,7 +101,7 @@ struct TryMachine: Hashable, Sendable {
 
   private mutating func preparing(_ event: Event, _ stop: Stop?) -> Action {
     if let reason = event.stop {
-      guard reason > stop else { return .none }
+      guard reason.isStronger(than: stop) else { return .none }
       state = .preparing(reason)
       return .abort
     }
@@ -120,11 +123,11 @@ struct TryMachine: Hashable, Sendable {
   private mutating func running(_ event: Event, _ stop: Stop?) -> Action {
     if let reason = event.stop {
       // A second cancel may shorten the grace, and a fence kills whatever was agreed before.
-      let strongest = reason > stop ? reason : stop
-      state = .running(strongest)
+      let isStronger = reason.isStronger(than: stop)
+      state = .running(isStronger ? reason : stop)
       switch event {
-      case .cancel(let grace): return reason < stop ? .none : .terminate(grace: grace)
-      case .leave(let grace): return reason <= stop ? .none : .terminate(grace: grace)
+      case .cancel(let grace): return isStronger || stop == .canceled ? .terminate(grace: grace) : .none
+      case .leave(let grace): return isStronger ? .terminate(grace: grace) : .none
       default: return .kill
       }
     }
@@ -187,8 +190,3 @@ extension TryMachine.Event {
     }
   }
 }
-
-/// No reason is weaker than any.
-private func > (left: TryMachine.Stop, right: TryMachine.Stop?) -> Bool { right.map { left > $0 } ?? true }
-private func < (left: TryMachine.Stop, right: TryMachine.Stop?) -> Bool { right.map { left < $0 } ?? false }
-private func <= (left: TryMachine.Stop, right: TryMachine.Stop?) -> Bool { !(left > right) }

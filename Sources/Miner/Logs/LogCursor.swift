@@ -2,8 +2,9 @@ import Wire
 
 /// How far one log has travelled. A value: the shipper asks it what to send next.
 ///
-/// The coordinator answers each chunk once (an acknowledgement, or an error), so the number of chunks under way bounds what
-/// a renewal may have to wait behind, and tells when a gap must be filled: all are answered and not all is there.
+/// The coordinator answers each chunk once (an acknowledgement, or an error), so the number of chunks under way
+/// bounds what a renewal may have to wait behind, and tells when a gap must be filled: all are answered and not all
+/// is there.
 struct LogCursor: Hashable, Sendable {
   /// Chunks under way at most: 256 KiB.
   static let window = 4

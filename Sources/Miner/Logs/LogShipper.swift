@@ -1,11 +1,12 @@
+import Marketplace
 import NIOPosix
 import Synchronization
 import Wire
 
 /// Sends one try's logs over whatever connection stands, from where the coordinator has them, until all is there.
 ///
-/// Its one task (``run()``) lives as long as the try; everybody else only changes the cursors and wakes it. Renewals never
-/// wait behind it: at most ``LogCursor/window`` chunks of each log are under way.
+/// Its one task (``run()``) lives as long as the try; everybody else only changes the cursors and wakes it. Renewals
+/// never wait behind it: at most ``LogCursor/window`` chunks of each log are under way.
 final class LogShipper: Sendable {
   private struct State {
     var cursors: [LogStream: LogCursor] = [.stdout: LogCursor(), .stderr: LogCursor()]
@@ -96,7 +97,8 @@ final class LogShipper: Sendable {
 
   // MARK: Waiting
 
-  /// Returns when everything written so far has gone out over a connection that stands; false when the task was canceled.
+  /// Returns when everything written so far has gone out over a connection that stands; false when the task was
+  /// canceled.
   func drained() async -> Bool {
     let id = state.withLock { state in
       state.lastWaiter += 1

@@ -4,11 +4,11 @@ import ResultPackage
 import Synchronization
 public import Wire
 
-/// One output of a job on the miner's disk: appended to by one writer, read back by the shipper, until the coordinator has
-/// it all.
+/// One output of a job on the miner's disk: appended to by one writer, read back by the shipper, until the
+/// coordinator has it all.
 ///
-/// The file is the buffer: while the coordinator is away nothing is lost, and no more memory is used than for one chunk.
-/// How much of it has travelled is ``LogCursor``'s to know.
+/// The file is the buffer: while the coordinator is away nothing is lost, and no more memory is used than for one
+/// chunk. How much of it has travelled is ``LogCursor``'s to know.
 public final class LogSpool: Sendable {
   /// Default of ``limit``: 256 MiB a stream.
   public static let defaultLimit: Int64 = 256 << 20
@@ -48,7 +48,8 @@ public final class LogSpool: Sendable {
 
   /// Appends bytes. One caller at a time. Blocks on the disk: not for the cooperative pool.
   ///
-  /// - Throws: ``OutputTooLarge`` when they do not all fit under the limit (what fits is kept); ``FileError`` when the disk
+  /// - Throws: ``OutputTooLarge`` when they do not all fit under the limit (what fits is kept); ``FileError`` when
+  ///   the disk
   ///   fails, with what was written before still counted.
   public func append(_ bytes: [UInt8]) throws {
     let start = written
@@ -77,7 +78,8 @@ public final class LogSpool: Sendable {
     var failure: FileError?
     let bytes = [UInt8](unsafeUninitializedCapacity: available) { buffer, filled in
       while filled < available {
-        let got = pread(file.raw, buffer.baseAddress.map { $0 + filled }, available - filled, off_t(offset) + off_t(filled))
+        let got = pread(
+          file.raw, buffer.baseAddress.map { $0 + filled }, available - filled, off_t(offset) + off_t(filled))
         if got < 0 && errno == EINTR { continue }
         guard got > 0 else {
           failure = FileError(path: path, operation: "read", code: got < 0 ? errno : EIO)

@@ -1,7 +1,7 @@
+public import Marketplace
 import NIOCore
 import NIOPosix
 import ResultPackage
-public import Wire
 
 /// Where one output of a job goes: into its spool, and the shipper is told.
 public struct OutputSink: Sendable {
@@ -18,8 +18,8 @@ public struct OutputSink: Sendable {
     try await NIOThreadPool.singleton.runIfActive { try spool.append(bytes) }
   }
 
-  /// Copies a pipe to its end. What can't be kept is still read, so that the writer isn't held up while it is being ended;
-  /// `failed` is told once why.
+  /// Copies a pipe to its end. What can't be kept is still read, so that the writer isn't held up while it is being
+  /// ended; `failed` is told once why.
   func copy(_ pipe: PipeReader, failed: @Sendable (RunnerStop) -> Void) async {
     var isKept = true
     var iterator = pipe.makeAsyncIterator()

@@ -17,7 +17,8 @@ public struct ProcessEnd: Hashable, Sendable {
   }
 
   public var outcome: Outcome
-  /// Wall time from exec to the main process's end; processor time and memory of all its processes that were waited for.
+  /// Wall time from exec to the main process's end; processor time and memory of all its processes that were waited
+  /// for.
   public var usage = Usage()
   /// How many processes besides the main one had to be killed; inside a sandbox its own helpers count too.
   public var strays = 0

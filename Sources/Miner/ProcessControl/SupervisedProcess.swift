@@ -23,7 +23,8 @@ public final class SupervisedProcess: Sendable {
   /// Starts a supervisor and, through it, the program.
   ///
   /// - Parameter executable: What becomes the supervisor; its `main` must begin with `aitbc_hidden_command`.
-  /// - Throws: ``InvalidCommand``, or ``FileError`` when no descriptor, memory or process is to be had. That the program
+  /// - Throws: ``InvalidCommand``, or ``FileError`` when no descriptor, memory or process is to be had. That the
+  ///   program
   ///   itself could not be started is an ordinary ``end``.
   public static func start(
     _ command: SupervisedCommand, executable: String = "/proc/self/exe",

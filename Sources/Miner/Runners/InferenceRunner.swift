@@ -7,8 +7,8 @@ import Wire
 
 /// Asks an OpenAI-compatible service on the miner's host (`POST /v1/chat/completions`).
 ///
-/// The job's payload says `model` and one of `messages`, `prompt` or `input`; sampling options are passed on. The answer's text
-/// is the result, and goes to stdout too.
+/// The job's payload says `model` and one of `messages`, `prompt` or `input`; sampling options are passed on. The
+/// answer's text is the result, and goes to stdout too.
 struct InferenceRunner: Runner {
   let transport: HTTPTransport
   let key: String?

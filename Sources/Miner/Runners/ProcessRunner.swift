@@ -2,6 +2,7 @@ import JSON
 import Marketplace
 import NIOPosix
 import Synchronization
+import Wire
 
 /// Runs a program: the job's own command (`process`), or an operator's template filled with the job's payload.
 struct ProcessRunner: Runner {

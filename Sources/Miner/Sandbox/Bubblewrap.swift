@@ -1,8 +1,8 @@
 /// Builds bubblewrap's command line (`bwrap(1)`).
 ///
-/// A payload gets new user, PID, IPC, UTS, cgroup and, unless allowed, network namespaces; a read-only system of `/usr`,
-/// `/etc`, `/opt` and what belongs to them; private `/tmp` and `/dev`; and its own job's folders. bubblewrap's own PID 1 reaps
-/// inside; when it dies the kernel ends everything in the namespace in one step.
+/// A payload gets new user, PID, IPC, UTS, cgroup and, unless allowed, network namespaces; a read-only system of
+/// `/usr`, `/etc`, `/opt` and what belongs to them; private `/tmp` and `/dev`; and its own job's folders.
+/// bubblewrap's own PID 1 reaps inside; when it dies the kernel ends everything in the namespace in one step.
 public struct Bubblewrap: Hashable, Sendable {
   /// The `bwrap` program.
   public var program: String

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Which shared libraries this program was loaded with from outside the system's folders: a development build has its Swift
-/// runtime in the toolchain's, which may be in somebody's home.
+/// Which shared libraries this program was loaded with from outside the system's folders: a development build has its
+/// Swift runtime in the toolchain's, which may be in somebody's home.
 enum LoadedLibraries {
   /// Paths in the order of the memory map, each once.
   static func foreign(map: String = "/proc/self/maps") -> [String] {

@@ -55,7 +55,8 @@ public struct SandboxProbe: Sendable {
       return (nil, "--sandbox-bind \(missing): there is no such file")
     }
     var bubblewrap = Bubblewrap(
-      program: program, readable: readable, hidden: hidden.filter { FilePathFacts.isDirectory($0) }, launcher: launcher, libraries: LoadedLibraries.foreign())
+      program: program, readable: readable, hidden: hidden.filter { FilePathFacts.isDirectory($0) }, launcher: launcher,
+      libraries: LoadedLibraries.foreign())
     var reason = ""
     for disables in [true, false] {
       bubblewrap.disablesUserNamespaces = disables

@@ -6,7 +6,8 @@ public struct SystemFolders: Hashable, Sendable {
   public var arguments: [String]
   /// Which folders those are.
   public var bound: [String]
-  /// Files of the system that only root may read. They matter when the miner runs as root, since files stay root's inside.
+  /// Files of the system that only root may read. They matter when the miner runs as root, since files stay root's
+  /// inside.
   public var secretFiles: [String]
   public var secretFolders: [String]
 

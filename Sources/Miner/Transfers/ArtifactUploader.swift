@@ -28,8 +28,8 @@ struct ArtifactUploader: Sendable {
 
   /// Files sent at once.
   static let parallel = 3
-  /// Answers of a full or broken coordinator before the try is given up. Its absence is waited for without end: the lease
-  /// decides then.
+  /// Answers of a full or broken coordinator before the try is given up. Its absence is waited for without end: the
+  /// lease decides then.
   static let maximumRefusals = 10
 
   /// Throws ``UploadFailure`` or `CancellationError`.

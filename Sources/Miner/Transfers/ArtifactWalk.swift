@@ -1,7 +1,8 @@
 import Glibc
 import ResultPackage
 
-/// Finds the files that a job leaves: regular files only, no link is ever followed, names only as results may have them.
+/// Finds the files that a job leaves: regular files only, no link is ever followed, names only as results may have
+/// them.
 ///
 /// The job's processes are all gone by then, so what is found stays as it is.
 struct ArtifactWalk {
@@ -60,7 +61,8 @@ struct ArtifactWalk {
     }
     defer { close(directory) }
     let prefix = segments.dropLast().map { $0 + "/" }.joined()
-    try visit(segments[segments.count - 1], in: directory, base + "/" + prefix, prefix: prefix, depth: segments.count - 1)
+    try visit(
+      segments[segments.count - 1], in: directory, base + "/" + prefix, prefix: prefix, depth: segments.count - 1)
   }
 
   /// Takes the descriptor over.
@@ -70,18 +72,13 @@ struct ArtifactWalk {
       return
     }
     defer { closedir(directory) }
-    var entries: [String] = []
-    while let entry = readdir(directory) {
-      visited += 1
-      guard visited <= Self.maximumVisited else { throw TooMuch(description: "more than \(Self.maximumVisited) files") }
-      guard let name = Self.name(of: entry) else {
-        skip(prefix + "?", "its name is not UTF-8")
-        continue
-      }
-      if name != "." && name != ".." { entries.append(name) }
-    }
+    let names = DirectoryEntries.names(in: directory, limit: Self.maximumVisited - visited + 1)
+    visited += names.count
+    guard visited <= Self.maximumVisited else { throw TooMuch(description: "more than \(Self.maximumVisited) files") }
+    let entries = names.compactMap(\.self)
+    if entries.count < names.count { skip(prefix + "?", "its name is not UTF-8") }
     // The order of the disk is nobody's: results have one order.
-    for name in entries.sorted() {
+    for name in entries.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
       try visit(name, in: dirfd(directory), folder + "/", prefix: prefix, depth: depth)
     }
   }
@@ -90,7 +87,9 @@ struct ArtifactWalk {
     _ name: String, in directory: Int32, _ folder: String, prefix: String, depth: Int
   ) throws {
     var status = stat()
-    guard fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { return skip(prefix + name, "it is not there") }
+    guard fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
+      return skip(prefix + name, "it is not there")
+    }
     switch status.st_mode & S_IFMT {
     case S_IFDIR:
       guard depth < ArtifactPath.maximumSegments else { return skip(prefix + name, "it lies too deep") }
@@ -123,13 +122,5 @@ struct ArtifactWalk {
 
   private mutating func skip(_ path: String, _ reason: String) {
     if skipped.count < 100 { skipped.append("\(path): \(reason)") }
-  }
-
-  private static func name(of entry: UnsafeMutablePointer<dirent>) -> String? {
-    withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-      tuple.withMemoryRebound(to: UInt8.self, capacity: 256) { bytes in
-        String(validating: UnsafeBufferPointer(start: bytes, count: strnlen(UnsafeRawPointer(bytes).assumingMemoryBound(to: CChar.self), 255)), as: UTF8.self)
-      }
-    }
   }
 }

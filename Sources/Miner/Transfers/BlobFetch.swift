@@ -7,10 +7,11 @@ import NIOCore
 import NIOPosix
 import ResultPackage
 
-/// Fetches one blob (`GET /v1/blobs/{sha256}`) into an open file: a broken connection goes on where it was cut, and only
-/// the bytes of the digest are accepted.
+/// Fetches one blob (`GET /v1/blobs/{sha256}`) into an open file: a broken connection goes on where it was cut, and
+/// only the bytes of the digest are accepted.
 ///
-/// The SDK's `ResumableDownload` asks for a size first (`HEAD`), which is a route of clients; the digest is all we need.
+/// The SDK's `ResumableDownload` asks for a size first (`HEAD`), which is a route of clients; the digest is all we
+/// need.
 struct BlobFetch: Sendable {
   let transport: HTTPTransport
   let clock: any MarketClock

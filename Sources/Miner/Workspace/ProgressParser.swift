@@ -12,8 +12,8 @@ public struct ProgressUpdate: Hashable, Sendable {
 
 /// Reads what a job writes to `AITBC_PROGRESS`: lines like `45 epoch 3 of 7`, `45%` or `45.5 % half way`.
 ///
-/// Incremental and forgiving: bytes come in any pieces; lines that are no progress, or longer than ``maximumLine``, are skipped.
-/// The figure never falls: a lower one keeps the highest so far, its message still counts.
+/// Incremental and forgiving: bytes come in any pieces; lines that are no progress, or longer than ``maximumLine``,
+/// are skipped. The figure never falls: a lower one keeps the highest so far, its message still counts.
 public struct ProgressParser: Sendable {
   /// Bytes of a line without its newline.
   public static let maximumLine = 4096
@@ -51,7 +51,8 @@ public struct ProgressParser: Sendable {
     return ProgressUpdate(percent: highest, message: Self.message(rest))
   }
 
-  /// The whole part of a number at the start, with what follows it. Nil when the line does not begin with a plain number.
+  /// The whole part of a number at the start, with what follows it. Nil when the line does not begin with a plain
+  /// number.
   private static func number(in line: ArraySlice<UInt8>) -> (Int, ArraySlice<UInt8>)? {
     var rest = line.drop(while: isSpace)
     let digits = rest.prefix(while: isDigit)

@@ -5,8 +5,8 @@ import ResultPackage
 
 /// The miner's own folder (`--work-dir`): its identity, its lock and a folder for each try.
 ///
-/// One miner at a time: the folder is locked (`flock(2)`) for as long as this object lives, so what lies in `jobs/` at start is
-/// certain to be a dead miner's.
+/// One miner at a time: the folder is locked (`flock(2)`) for as long as this object lives, so what lies in `jobs/`
+/// at start is certain to be a dead miner's.
 public final class WorkDirectory: Sendable {
   public let path: String
   /// Secret by which the coordinator knows this miner again; made at the first start. Never logged.
@@ -15,8 +15,8 @@ public final class WorkDirectory: Sendable {
 
   public var jobs: String { path + "/jobs" }
 
-  /// Opens or makes the folder and clears what an earlier miner left. Throws ``FileError``; `EWOULDBLOCK` when another miner
-  /// works in it.
+  /// Opens or makes the folder and clears what an earlier miner left. Throws ``FileError``; `EWOULDBLOCK` when
+  /// another miner works in it.
   public init(path: String) throws {
     // Absolute and without links: jobs are shown the very path, and their supervisor works in another folder.
     let path = try Self.makePath(path)
@@ -36,8 +36,8 @@ public final class WorkDirectory: Sendable {
     return try JobDirectory.create(at: jobs + "/" + name)
   }
 
-  /// Ends what a killed miner's jobs left running and removes their folders. Only processes that carry a marker from these
-  /// folders are touched.
+  /// Ends what a killed miner's jobs left running and removes their folders. Only processes that carry a marker from
+  /// these folders are touched.
   private func clear() throws {
     for name in try Self.names(in: jobs) {
       let folder = jobs + "/" + name
@@ -71,14 +71,7 @@ public final class WorkDirectory: Sendable {
   private static func names(in path: String) throws -> [String] {
     guard let directory = opendir(path) else { throw FileError(path: path, operation: "list", code: errno) }
     defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != "." && name != ".." { names.append(name) }
-    }
-    return names
+    return DirectoryEntries.names(in: directory, limit: .max).compactMap(\.self)
   }
 
   /// A marker of the length and alphabet that we write; anything else is nobody's.

@@ -37,7 +37,8 @@ public struct UTF8Validator: Sendable {
   private static func skipASCII(_ base: UnsafeRawPointer, from start: Int, to end: Int) -> Int {
     var index = start
     while index &+ 8 <= end {
-      let word = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: index, as: UInt64.self)) & 0x8080_8080_8080_8080
+      let word =
+        UInt64(littleEndian: base.loadUnaligned(fromByteOffset: index, as: UInt64.self)) & 0x8080_8080_8080_8080
       if word != 0 { return index &+ word.trailingZeroBitCount / 8 }
       index &+= 8
     }

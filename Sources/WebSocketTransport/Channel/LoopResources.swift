@@ -1,5 +1,5 @@
+import NIOConcurrencyHelpers
 import NIOCore
-import Synchronization
 import WebSocket
 
 /// What the connections of one event loop share. Used on that loop only.
@@ -40,12 +40,12 @@ final class LoopResources {
 
 /// One `LoopResources` for each event loop of a server.
 final class LoopResourcesMap: Sendable {
-  private let entries = Mutex<[ObjectIdentifier: NIOLoopBound<LoopResources>]>([:])
+  private let entries = NIOLockedValueBox<[ObjectIdentifier: NIOLoopBound<LoopResources>]>([:])
 
   /// Must be called on the loop.
   func resources(for eventLoop: any EventLoop) -> LoopResources {
     eventLoop.preconditionInEventLoop()
-    return entries.withLock { entries in
+    return entries.withLockedValue { entries in
       let key = ObjectIdentifier(eventLoop)
       if let entry = entries[key] { return entry }
       let entry = NIOLoopBound(LoopResources(eventLoop: eventLoop), eventLoop: eventLoop)

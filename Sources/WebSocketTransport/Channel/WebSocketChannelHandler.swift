@@ -22,7 +22,8 @@ final class WebSocketChannelHandler: ChannelDuplexHandler, DeadlineHolder {
     case closed
   }
 
-  let configuration: WebSocketConfiguration
+  var configuration: WebSocketConfiguration { shared.value }
+  private let shared: Shared<WebSocketConfiguration>
   let connection: WebSocketConnection
   let resources: LoopResources
   var machine: ConnectionMachine
@@ -45,16 +46,17 @@ final class WebSocketChannelHandler: ChannelDuplexHandler, DeadlineHolder {
   private var lostBecause = ""
 
   init(
-    role: Role, configuration: WebSocketConfiguration, connection: WebSocketConnection, resources: LoopResources,
+    role: Role, configuration: Shared<WebSocketConfiguration>, connection: WebSocketConnection,
+    resources: LoopResources,
     session: any WebSocketSession
   ) {
-    self.configuration = configuration
+    shared = configuration
     self.connection = connection
     self.resources = resources
     self.session = session
     machine = ConnectionMachine(
-      role: role, limits: configuration.limits, deflate: connection.compression,
-      threshold: configuration.compression?.threshold ?? 0, pool: resources.pool,
+      role: role, limits: configuration.value.limits, deflate: connection.compression,
+      threshold: configuration.value.compression?.threshold ?? 0, pool: resources.pool,
       maskingKeys: {
         var random = SecureRandom()
         return MaskingKey(UInt32(truncatingIfNeeded: random.next()))
@@ -211,4 +213,11 @@ final class WebSocketChannelHandler: ChannelDuplexHandler, DeadlineHolder {
   private func usesTLS(_ context: ChannelHandlerContext) -> Bool {
     (try? context.channel.pipeline.syncOperations.context(handlerType: NIOSSLHandler.self)) != nil
   }
+}
+
+/// One copy of a large value for many connections.
+final class Shared<Value: Sendable>: Sendable {
+  let value: Value
+
+  init(_ value: Value) { self.value = value }
 }

@@ -103,7 +103,7 @@ private struct Opening: Sendable {
   ) throws {
     let pipeline = channel.pipeline.syncOperations
     if let tls { try pipeline.addHandler(tlsHandler(tls)) }
-    let connectionConfiguration = configuration.connection
+    let connectionConfiguration = Shared(configuration.connection)
     let session = self.session
     try pipeline.addHandler(
       ClientHandshakeHandler(handshake: handshake, promise: promise) { agreement, channel in

@@ -1,5 +1,5 @@
+import NIOConcurrencyHelpers
 public import NIOCore
-import Synchronization
 public import WebSocket
 
 /// A message as a stream delivers it.
@@ -30,8 +30,8 @@ public final class WebSocketStream: AsyncSequence, Sendable {
   }
 
   private let capacity: Int
-  private let state = Mutex(State())
-  private let opened = Mutex<WebSocketConnection?>(nil)
+  private let state = NIOLockedValueBox(State())
+  private let opened = NIOLockedValueBox<WebSocketConnection?>(nil)
 
   private init(capacity: Int) { self.capacity = Swift.max(capacity, 1) }
 
@@ -58,10 +58,10 @@ public final class WebSocketStream: AsyncSequence, Sendable {
   }
 
   /// The connection beneath, for its properties, `ping` and so on.
-  public var connection: WebSocketConnection? { opened.withLock { $0 } }
+  public var connection: WebSocketConnection? { opened.withLockedValue { $0 } }
 
   /// How the connection ended; nil while it is open.
-  public var closeReason: WebSocketCloseReason? { state.withLock { $0.reason } }
+  public var closeReason: WebSocketCloseReason? { state.withLockedValue { $0.reason } }
 
   /// Starts the closing handshake. Messages that were received before can still be read.
   public func close(code: CloseCode = .normal, reason: String = "") { connection?.close(code: code, reason: reason) }
@@ -91,13 +91,13 @@ public final class WebSocketStream: AsyncSequence, Sendable {
   private func drained() async throws {
     // A send from another thread counts only once the event loop has taken it.
     if let connection { try await connection.eventLoop.submit {}.get() }
-    let id = state.withLock { state in
+    let id = state.withLockedValue { state in
       state.lastWriter += 1
       return state.lastWriter
     }
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-        let isWritable = state.withLock { state in
+        let isWritable = state.withLockedValue { state in
           if Task.isCancelled || state.isWritable || state.reason != nil { return true }
           state.writers[id] = continuation
           return false
@@ -106,7 +106,7 @@ public final class WebSocketStream: AsyncSequence, Sendable {
       }
       try Task.checkCancellation()
     } onCancel: {
-      state.withLock { $0.writers.removeValue(forKey: id) }?.resume(throwing: CancellationError())
+      state.withLockedValue { $0.writers.removeValue(forKey: id) }?.resume(throwing: CancellationError())
     }
   }
 
@@ -129,7 +129,7 @@ public final class WebSocketStream: AsyncSequence, Sendable {
           case end
           case wait
         }
-        let outcome: Outcome = state.withLock { state in
+        let outcome: Outcome = state.withLockedValue { state in
           if state.next < state.messages.count {
             let message = state.messages[state.next]
             state.next += 1
@@ -155,7 +155,7 @@ public final class WebSocketStream: AsyncSequence, Sendable {
         }
       }
     } onCancel: {
-      state.withLock { state in
+      state.withLockedValue { state in
         defer { state.reader = nil }
         return state.reader
       }?.resume(returning: nil)
@@ -164,10 +164,10 @@ public final class WebSocketStream: AsyncSequence, Sendable {
 
   // MARK: From the session
 
-  fileprivate func connected(_ connection: WebSocketConnection) { opened.withLock { $0 = connection } }
+  fileprivate func connected(_ connection: WebSocketConnection) { opened.withLockedValue { $0 = connection } }
 
   fileprivate func received(_ message: WebSocketMessage) {
-    let (reader, pauses) = state.withLock { state in
+    let (reader, pauses) = state.withLockedValue { state in
       if let reader = state.reader.take() {
         return (Optional(reader), false)
       }
@@ -181,7 +181,7 @@ public final class WebSocketStream: AsyncSequence, Sendable {
   }
 
   fileprivate func writabilityChanged(_ isWritable: Bool) {
-    let writers = state.withLock { state in
+    let writers = state.withLockedValue { state in
       state.isWritable = isWritable
       guard isWritable else { return [CheckedContinuation<Void, any Error>]() }
       defer { state.writers = [:] }
@@ -191,7 +191,7 @@ public final class WebSocketStream: AsyncSequence, Sendable {
   }
 
   fileprivate func closed(_ reason: WebSocketCloseReason) {
-    let (reader, writers) = state.withLock { state in
+    let (reader, writers) = state.withLockedValue { state in
       state.reason = reason
       defer {
         state.reader = nil

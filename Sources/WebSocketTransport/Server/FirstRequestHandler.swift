@@ -10,6 +10,7 @@ import WebSocket
 /// here it is replaced by a new one behind each of those.
 final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
+  typealias InboundOut = HTTPServerRequestPart
   typealias OutboundOut = HTTPServerResponsePart
 
   private enum State {
@@ -109,7 +110,7 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
 
   private static func unwrapBytes(_ data: NIOAny) -> ByteBuffer {
     // Without its decoder the pipeline carries bytes, whatever this handler's type says.
-    ByteForwarder.unwrapInboundIn(data)
+    WebSocketChannelHandler.unwrapInboundIn(data)
   }
 
   // MARK: Deciding
@@ -210,14 +211,5 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
         context.close(promise: nil)
       }
     }
-  }
-}
-
-/// Only for its type.
-private enum ByteForwarder {
-  static func unwrapInboundIn(_ data: NIOAny) -> ByteBuffer { Unwrapper.unwrapInboundIn(data) }
-
-  private final class Unwrapper: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
   }
 }

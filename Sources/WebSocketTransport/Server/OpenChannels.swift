@@ -1,19 +1,19 @@
+import NIOConcurrencyHelpers
 import NIOCore
-import Synchronization
 
 /// The accepted channels of a standalone server, to stop them.
 final class OpenChannels: Sendable {
-  private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+  private let channels = NIOLockedValueBox<[ObjectIdentifier: any Channel]>([:])
 
   func add(_ channel: any Channel) {
     let key = ObjectIdentifier(channel)
-    channels.withLock { $0[key] = channel }
-    channel.closeFuture.whenComplete { _ in self.channels.withLock { $0[key] = nil } }
+    channels.withLockedValue { $0[key] = channel }
+    channel.closeFuture.whenComplete { _ in self.channels.withLockedValue { $0[key] = nil } }
   }
 
   /// Tells every channel that the server stops, and waits until all are closed.
   func quiesce() async {
-    let open = channels.withLock { Array($0.values) }
+    let open = channels.withLockedValue { Array($0.values) }
     for channel in open {
       channel.eventLoop.execute {
         let pipeline = channel.pipeline.syncOperations

@@ -1,11 +1,17 @@
 public import NIOCore
-import NIOHTTP1
 import NIOPosix
 public import WebSocket
 
 /// A server that speaks nothing but WebSocket: for tools and tests. Other requests get the status that fits, with the
 /// reason as a problem document (RFC 9457).
 public final class WebSocketServer: Sendable {
+  /// Buffers for what arrives that begin small: NIO keeps one for each channel, and most connections receive little.
+  /// Worth setting on accepted channels, before the upgrade, by any server: what the HTTP phase leaves behind in the heap
+  /// is what an idle connection costs.
+  public static var receiveAllocator: AdaptiveRecvByteBufferAllocator {
+    AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 64 << 10)
+  }
+
   /// Where it listens.
   public let localAddress: SocketAddress
   private let channel: any Channel
@@ -36,6 +42,7 @@ public final class WebSocketServer: Sendable {
       .serverChannelOption(.backlog, value: backlog)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+      .childChannelOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
       .childChannelInitializer { child in
         child.eventLoop.makeCompletedFuture {
           children.add(child)
@@ -59,17 +66,11 @@ public final class WebSocketServer: Sendable {
   }
 
   private static func configure(_ channel: any Channel, _ upgrader: WebSocketServerUpgrader<Void>) throws {
-    var configuration = NIOUpgradableHTTPServerPipelineConfiguration<Void>(
-      upgradeConfiguration: NIOTypedHTTPServerUpgradeConfiguration(
-        upgraders: [upgrader],
-        notUpgradingCompletionHandler: { channel in
-          channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandler(RefusingHandler { upgrader.rejection(of: $0) })
-          }
-        }))
-    configuration.enablePipelining = false
-    configuration.enableResponseHeaderValidation = false
-    _ = try channel.pipeline.syncOperations.configureUpgradableHTTPServerPipeline(configuration: configuration)
+    _ = try upgrader.configurePipeline(of: channel) { channel in
+      channel.eventLoop.makeCompletedFuture {
+        try channel.pipeline.syncOperations.addHandler(RefusingHandler { upgrader.rejection(of: $0) })
+      }
+    }
   }
 
   /// Returns when the server has stopped listening.

@@ -2,22 +2,19 @@ public import NIOCore
 public import NIOHTTP1
 public import WebSocket
 
-/// Turns HTTP/1.1 requests into WebSocket connections, in a pipeline made by `configureUpgradableHTTPServerPipeline`.
-/// One upgrader serves any number of channels. The typed upgrade of NIO looks at a connection's first request only.
+/// Turns HTTP/1.1 requests into WebSocket connections. One upgrader serves any number of channels; it looks at the first
+/// request of each.
 ///
 /// A request that breaks a rule of the handshake, or that `admit` refuses, is not upgraded: it goes on as an ordinary
 /// request, and the HTTP side answers. `rejection(of:)` says what to answer where the handshake is at fault.
-public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: NIOTypedHTTPServerProtocolUpgrader {
-  /// Decides about a request that has passed the handshake's rules. May take its time: it returns a future.
+public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
+  /// Decides about a request that has passed the handshake's rules. May take its time: it returns a future. A future
+  /// that fails refuses.
   public typealias Admit = @Sendable (HTTPRequestHead, any Channel) -> EventLoopFuture<WebSocketAdmission>
 
-  public var supportedProtocol: String { "websocket" }
-  /// None: the rules are checked here, with reasons.
-  public var requiredUpgradeHeaders: [String] { [] }
-
-  private let configuration: WebSocketConfiguration
+  let admit: Admit
+  private let configuration: Shared<WebSocketConfiguration>
   private let origins: OriginPolicy
-  private let admit: Admit
   private let upgraded: @Sendable (any Channel, WebSocketConnection) -> UpgradeResult
   private let loops = LoopResourcesMap()
 
@@ -28,10 +25,36 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: NIOTypedHTT
     configuration: WebSocketConfiguration = WebSocketConfiguration(), origins: OriginPolicy = .any,
     admit: @escaping Admit, upgraded: @escaping @Sendable (any Channel, WebSocketConnection) -> UpgradeResult
   ) {
-    self.configuration = configuration
+    self.configuration = Shared(configuration)
     self.origins = origins
     self.admit = admit
     self.upgraded = upgraded
+  }
+
+  /// Sets a new channel up for HTTP/1.1 with the upgrade. Must be called on the channel's event loop, behind a TLS
+  /// handler where there is one.
+  /// - Parameter notUpgrading: adds the handlers for ordinary requests; they get the first request and all that follow
+  ///   as `HTTPServerRequestPart`, and are called on the event loop.
+  /// - Returns: what `upgraded` or `notUpgrading` gave, once the first request is known; fails when the connection ends
+  ///   before. There is no time-out: the caller sets one.
+  public func configurePipeline(
+    of channel: any Channel, notUpgrading: @escaping @Sendable (any Channel) -> EventLoopFuture<UpgradeResult>
+  ) throws -> EventLoopFuture<UpgradeResult> {
+    let pipeline = channel.pipeline.syncOperations
+    let encoder = HTTPResponseEncoder()
+    let decoder = FirstRequestHandler<UpgradeResult>.makeDecoder()
+    let promise = channel.eventLoop.makePromise(of: UpgradeResult.self)
+    do {
+      try pipeline.addHandler(encoder)
+      try pipeline.addHandler(decoder)
+      try pipeline.addHandler(
+        FirstRequestHandler(
+          upgrader: self, encoder: encoder, decoder: decoder, promise: promise, notUpgrading: notUpgrading))
+    } catch {
+      promise.fail(error)
+      throw error
+    }
+    return promise.futureResult
   }
 
   /// What is wrong with the request as an opening handshake: status, code, reason and headers to answer with. Nil: it
@@ -45,68 +68,42 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: NIOTypedHTT
     }
   }
 
-  private func handshake(_ request: HTTPRequestHead) throws(HandshakeRejection) -> ServerHandshake {
-    try ServerHandshake(RequestHead(request), deflate: configuration.compression, origins: origins)
+  func handshake(_ request: HTTPRequestHead) throws(HandshakeRejection) -> ServerHandshake {
+    try ServerHandshake(RequestHead(request), deflate: configuration.value.compression, origins: origins)
   }
 
-  public func buildUpgradeResponse(
-    channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
-  ) -> EventLoopFuture<HTTPHeaders> {
-    let handshake: ServerHandshake
-    do throws(HandshakeRejection) {
-      handshake = try self.handshake(upgradeRequest)
-    } catch {
-      return channel.eventLoop.makeFailedFuture(error)
-    }
-    return admit(upgradeRequest, channel).hop(to: channel.eventLoop).flatMapThrowing { admission in
-      guard case .accept(let session, let additional, let subprotocol) = admission else {
-        throw WebSocketUpgradeRefused()
-      }
-      let chosen = subprotocol.flatMap { handshake.subprotocol(among: [$0]) }
-      let pending = PendingUpgrade(session: session, subprotocol: chosen, deflate: handshake.deflate)
-      try channel.pipeline.syncOperations.addHandler(pending)
-      var headers = initialResponseHeaders
-      for field in handshake.responseFields(subprotocol: chosen) { headers.replaceOrAdd(name: field.name, value: field.value) }
-      headers.add(contentsOf: additional)
-      return headers
-    }
-  }
-
-  public func upgrade(channel: any Channel, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<UpgradeResult> {
-    channel.eventLoop.makeCompletedFuture {
-      let pipeline = channel.pipeline.syncOperations
-      let pending = try pipeline.handler(type: PendingUpgrade.self)
-      pipeline.removeHandler(pending, promise: nil)
-      let connection = WebSocketConnection(
-        eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: pending.subprotocol,
-        compression: pending.deflate)
-      // Most connections receive little: small buffers to begin with keep an idle one small.
-      try channel.syncOptions?.setOption(
-        .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 512, initial: 512, maximum: 64 << 10))
-      let handler = WebSocketChannelHandler(
-        role: .server, configuration: configuration, connection: connection,
-        resources: loops.resources(for: channel.eventLoop), session: pending.session())
-      try pipeline.addHandler(handler)
-      return upgraded(channel, connection)
-    }
+  /// The 101 is out and HTTP is gone: puts the connection's handler in place.
+  func upgrade(_ channel: any Channel, _ pending: PendingUpgrade) throws -> UpgradeResult {
+    let connection = WebSocketConnection(
+      eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: pending.subprotocol,
+      compression: pending.deflate)
+    try channel.syncOptions?.setOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
+    let handler = WebSocketChannelHandler(
+      role: .server, configuration: configuration, connection: connection,
+      resources: loops.resources(for: channel.eventLoop), session: pending.session())
+    try channel.pipeline.syncOperations.addHandler(handler)
+    return upgraded(channel, connection)
   }
 }
 
-/// `admit` refused: not an error, the request goes down the HTTP path.
-struct WebSocketUpgradeRefused: Error {}
-
-/// Carries what was decided when the 101 was built to the moment when it has been sent. Dies with its pipeline.
-private final class PendingUpgrade: ChannelInboundHandler, RemovableChannelHandler {
-  typealias InboundIn = NIOAny
-
+/// What was decided about a request, until its 101 is out.
+struct PendingUpgrade: Sendable {
   let session: @Sendable () -> any WebSocketSession
   let subprotocol: String?
   let deflate: DeflateAgreement?
+  let responseHeaders: HTTPHeaders
 
-  init(session: @escaping @Sendable () -> any WebSocketSession, subprotocol: String?, deflate: DeflateAgreement?) {
+  init(
+    session: @escaping @Sendable () -> any WebSocketSession, handshake: ServerHandshake, subprotocol: String?,
+    additional: HTTPHeaders
+  ) {
     self.session = session
-    self.subprotocol = subprotocol
-    self.deflate = deflate
+    self.subprotocol = subprotocol.flatMap { handshake.subprotocol(among: [$0]) }
+    deflate = handshake.deflate
+    let response = handshake.response(subprotocol: self.subprotocol)
+    var headers = HTTPHeaders(response.fields.map { ($0.name, $0.value) })
+    headers.add(contentsOf: additional)
+    responseHeaders = headers
   }
 }
 

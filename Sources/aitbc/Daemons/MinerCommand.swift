@@ -1,4 +1,5 @@
 import ArgumentParser
+import Dispatch
 import Glibc
 import Marketplace
 import MarketplaceClient
@@ -54,7 +55,10 @@ struct MinerCommand: AsyncParsableCommand {
 
   func run() async throws {
     let context = CommandContext.current
-    try await MinerDaemon(configuration(context), logger: log.logger("miner", in: context)).run()
+    let daemon = MinerDaemon(try configuration(context), logger: log.logger("miner", in: context))
+    let signals = Interruption.forward([SIGTERM, SIGINT]) { daemon.terminate() }
+    defer { for signal in signals { signal.cancel() } }
+    try await daemon.run()
   }
 
   private func configuration(_ context: CommandContext) throws -> MinerConfiguration {
@@ -71,6 +75,7 @@ struct MinerCommand: AsyncParsableCommand {
     configuration.models = model
     configuration.sandbox = SandboxMode(rawValue: sandbox.rawValue) ?? .auto
     configuration.sandboxReadable = sandboxBind
+    configuration.sandboxHidden = Self.keyFolder(of: context.resolve(keyFile)).map { [$0] } ?? []
     configuration.allowsNetwork = allowNetwork
     configuration.inferenceURL = try inferenceUrl.map { text throws(ClientError) in try CoordinatorURL(text) }
     configuration.inferenceKey = try inferenceKeyFile.map { try KeyFileReader.key(in: context.resolve($0)) }
@@ -82,6 +87,15 @@ struct MinerCommand: AsyncParsableCommand {
       throw CommandFailure(.usage, String(describing: error))
     }
     return configuration
+  }
+
+  /// The folder that jobs must not see because a key lies in it; nil for one right under the root, such as `/etc`, which
+  /// jobs can't do without.
+  private static func keyFolder(of file: String) -> String? {
+    guard let pointer = realpath(file, nil) else { return nil }
+    defer { free(pointer) }
+    let parts = String(cString: pointer).split(separator: "/").dropLast()
+    return parts.count >= 2 ? "/" + parts.joined(separator: "/") : nil
   }
 
   private static func hostName() -> String {

@@ -13,4 +13,15 @@ enum Interruption {
     source.resume()
     return source
   }
+
+  /// Calls `body` for each of these signals instead of ending the process, until the sources are canceled.
+  static func forward(_ signals: [Int32], _ body: @escaping @Sendable () -> Void) -> [any DispatchSourceSignal] {
+    signals.map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler(handler: body)
+      source.resume()
+      return source
+    }
+  }
 }

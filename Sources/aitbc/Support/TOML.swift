@@ -20,8 +20,9 @@ struct TOMLDocument: Hashable, Sendable {
   }
 
   init(parsing text: String) throws(Failure) {
-    lines = text.split(separator: "\n", omittingEmptySubsequences: false).map {
-      $0.hasSuffix("\r") ? String($0.dropLast()) : String($0)
+    // By scalars: as characters, a carriage return and a line feed are one.
+    lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+      String(String.UnicodeScalarView(line.last == "\r" ? line.dropLast() : line))
     }
     if lines.last == "" { lines.removeLast() }
     entries = []

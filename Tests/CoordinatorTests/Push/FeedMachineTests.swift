@@ -212,10 +212,12 @@ private func words(_ actions: [FeedAction]) -> [String] { actions.map(\.word) }
     var (machine, _) = Self.jobMachine(.completed, end: nil, now: start)
     #expect(machine.sweep(at: MonotonicTime(milliseconds: 999), isWritable: true, endPosition: 0).isEmpty)
     var other = machine
-    #expect(words(machine.sweep(at: MonotonicTime(milliseconds: 1000), isWritable: true, endPosition: 0)) == ["close 1000"])
+    #expect(
+      words(machine.sweep(at: MonotonicTime(milliseconds: 1000), isWritable: true, endPosition: 0)) == ["close 1000"])
     _ = other.received(.subscribe(job: Self.job, logs: true, offsets: [:]), at: start)
     #expect(other.sweep(at: later, isWritable: true, endPosition: 0).isEmpty)
-    let state = LogState(tryNumber: 1, lengths: [.stdout: 2], facts: [.stdout: logFact(of: [1, 2]), .stderr: .empty], isTerminal: true)
+    let state = LogState(
+      tryNumber: 1, lengths: [.stdout: 2], facts: [.stdout: logFact(of: [1, 2]), .stderr: .empty], isTerminal: true)
     _ = other.logStateLoaded(state, of: Known.job(1), generation: other.followGeneration, now: later)
     var sent: [String] = []
     for _ in 0..<5 {
@@ -237,7 +239,7 @@ private func words(_ actions: [FeedAction]) -> [String] { actions.map(\.word) }
     let final = LogState(tryNumber: 1, lengths: [:], facts: [.stdout: .empty, .stderr: .empty], isTerminal: true)
     _ = machine.logStateLoaded(final, of: Known.job(1), generation: machine.followGeneration, now: later)
     for round in 0..<2 {
-      guard case .piece = machine.nextLog() else { 
+      guard case .piece = machine.nextLog() else {
         Issue.record("no end record")
         return
       }
@@ -301,7 +303,9 @@ private func words(_ actions: [FeedAction]) -> [String] { actions.map(\.word) }
     #expect(machine.sweep(at: start, isWritable: false, endPosition: 0).isEmpty)
     #expect(machine.sweep(at: MonotonicTime(milliseconds: 29_999), isWritable: false, endPosition: 0).isEmpty)
     var other = machine
-    #expect(words(machine.sweep(at: MonotonicTime(milliseconds: 30_000), isWritable: false, endPosition: 0)) == ["close 4008"])
+    #expect(
+      words(machine.sweep(at: MonotonicTime(milliseconds: 30_000), isWritable: false, endPosition: 0)) == ["close 4008"]
+    )
     #expect(other.sweep(at: MonotonicTime(milliseconds: 30_000), isWritable: true, endPosition: 0).isEmpty)
     #expect(other.sweep(at: MonotonicTime(milliseconds: 31_000), isWritable: false, endPosition: 0).isEmpty)
   }
@@ -320,7 +324,7 @@ private func words(_ actions: [FeedAction]) -> [String] { actions.map(\.word) }
     _ = machine.received(.subscribe(job: Self.job, logs: true, offsets: [:]), at: start)
     let state = LogState(tryNumber: 1, lengths: [.stdout: 5], facts: [:], isTerminal: false)
     _ = machine.logStateLoaded(state, of: Known.job(1), generation: machine.followGeneration, now: start)
-    guard case .read(let read) = machine.nextLog() else { 
+    guard case .read(let read) = machine.nextLog() else {
       Issue.record("nothing to read")
       return
     }
@@ -338,10 +342,10 @@ private func words(_ actions: [FeedAction]) -> [String] { actions.map(\.word) }
     }
     var jobs: [JobID] = []
     for _ in 0..<6 {
-      guard case .read(let read) = machine.nextLog() else { 
-      Issue.record("nothing to read")
-      return
-    }
+      guard case .read(let read) = machine.nextLog() else {
+        Issue.record("nothing to read")
+        return
+      }
       jobs.append(read.job)
       _ = machine.logRead(Array(repeating: 65, count: read.limit), for: read, now: start)
     }

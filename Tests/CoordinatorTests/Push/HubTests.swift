@@ -184,6 +184,26 @@ private let job = Known.job(1)
     }
   }
 
+  @Test func aFinishedJobsFeedLingers() async throws {
+    let clock = ManualClock()
+    try await HubFixture.run(clock: clock) { fixture in
+      let sweeping = Task { [hub = fixture.hub] in try await hub.run() }
+      fixture.change((job, .running), (job, .failed))
+      fixture.endLogs()
+      var client = try await fixture.client("/job?key")
+      #expect(try await client.next()?.summary == "snapshot 1 1")
+      #expect(try await client.next()?.summary == "end 2 failed")
+      try await client.send(.subscribe(job: job.rawValue, logs: true, offsets: [:]))
+      let ends = [try await client.next()?.summary, try await client.next()?.summary]
+      #expect(Set(ends) == ["log 1 stderr 0  eof", "log 1 stdout 0  eof"])
+      await clock.pass(milliseconds: 1000)
+      #expect(try await client.rest().isEmpty)
+      #expect(client.closeCode == 1000)
+      sweeping.cancel()
+      _ = await sweeping.result
+    }
+  }
+
   @Test func progressIsCoalesced() async throws {
     let clock = ManualClock()
     try await HubFixture.run(clock: clock) { fixture in

@@ -5,7 +5,9 @@ import Wire
 @testable import Coordinator
 
 /// The length is exact; the digest is only passed through.
-func logFact(of bytes: [UInt8]) -> LogFact { LogFact(length: Int64(bytes.count), sha256: String(repeating: "a", count: 64)) }
+func logFact(of bytes: [UInt8]) -> LogFact {
+  LogFact(length: Int64(bytes.count), sha256: String(repeating: "a", count: 64))
+}
 
 @Suite struct LogCursorTests {
   static let job = Known.job(1)
@@ -180,7 +182,8 @@ private struct LogWorld {
   }
 
   mutating func end() {
-    guard !isTerminal, LogStream.allCases.allSatisfy({ written[key(current, $0)] ?? 0 == whole[key(current, $0)]?.count })
+    guard !isTerminal,
+      LogStream.allCases.allSatisfy({ written[key(current, $0)] ?? 0 == whole[key(current, $0)]?.count })
     else { return }
     for stream in LogStream.allCases {
       let bytes = whole[key(current, stream)] ?? []

@@ -58,6 +58,7 @@ final class TestSource: FeedSource {
     var logs: [String: [UInt8]] = [:]
     var facts: [String: LogFact] = [:]
     var isFailing = false
+    var pagesRead = 0
   }
   struct Failure: Error {}
 
@@ -112,6 +113,7 @@ final class TestSource: FeedSource {
 
   func events(after: Int64, account: AccountID?, job: JobID?, limit: Int) async throws -> [JobEvent] {
     try reading { state in
+      state.pagesRead += 1
       let first = max(state.first, after + 1)
       let found = state.events.lazy.filter {
         $0.sequence >= first && (account == nil || $0.account == account) && (job == nil || $0.job == job)

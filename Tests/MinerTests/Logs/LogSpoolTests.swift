@@ -16,13 +16,16 @@ struct LogSpoolTests {
       #expect(spool.fact == .empty)
       var all: [UInt8] = []
       for _ in 0..<20 {
-        let piece = (0..<Int.random(in: 0...5000, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+        let piece = (0..<Int.random(in: 0...5000, using: &generator)).map { _ in
+          UInt8.random(in: 0...255, using: &generator)
+        }
         try spool.append(piece)
         all += piece
         #expect(spool.written == all.count)
         let offset = Int.random(in: 0...all.count, using: &generator)
         let count = Int.random(in: 1...9000, using: &generator)
-        #expect(try spool.read(from: Int64(offset), count: count) == Array(all[offset...].prefix(count)), "seed \(seed)")
+        #expect(
+          try spool.read(from: Int64(offset), count: count) == Array(all[offset...].prefix(count)), "seed \(seed)")
       }
       #expect(spool.fact == LogFact(length: Int64(all.count), sha256: SHA256.hash(all).hex), "seed \(seed)")
     }

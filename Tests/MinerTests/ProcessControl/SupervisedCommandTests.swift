@@ -65,7 +65,8 @@ struct SupervisedCommandTests {
     process.kill()
   }
 
-  @Test func `the end is told also to those who never read the output, and no more than a pipe was taken`() async throws {
+  @Test func `the end is told also to those who never read the output, and no more than a pipe was taken`() async throws
+  {
     var command = SupervisedCommand(
       arguments: [try Zoo.program, "print", "100000000000", "x"], environment: [], directory: "/")
     command.timeout = Seconds(milliseconds: 300)

@@ -62,7 +62,8 @@ enum Flavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
 
   /// Those that this machine can do.
   static let available: [Flavour] =
-    runTool(["bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]) == 0 ? [.bare, .bubblewrap] : [.bare]
+    runTool(["bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]) == 0
+    ? [.bare, .bubblewrap] : [.bare]
 }
 
 /// The two ends of a pipe, by number: (reading, writing). Whoever calls closes them.

@@ -9,19 +9,22 @@ struct ProgressParserTests {
     return parser.consume(text.utf8)
   }
 
-  @Test(arguments: [
-    ("45\n", 45, nil), ("45 epoch 3 of 7\n", 45, "epoch 3 of 7"), ("45%\n", 45, nil), ("45 % half\n", 45, "half"),
-    ("  7\tx\n", 7, "x"), ("45.9 almost\n", 45, "almost"), ("0\n", 0, nil), ("99\n", 99, nil), ("100\n", 99, nil),
-    ("100% done\r\n", 99, "done\r"), ("99999999999999999999999 far\n", 99, "far"), ("007 bond\n", 7, "bond"),
-    ("5 a\u{1B}[31mred\n", 5, "a[31mred"), ("5 %\n", 5, nil), ("1\n2 two\n", 2, "two"),
-  ] as [(String, Int, String?)])
+  @Test(
+    arguments: [
+      ("45\n", 45, nil), ("45 epoch 3 of 7\n", 45, "epoch 3 of 7"), ("45%\n", 45, nil), ("45 % half\n", 45, "half"),
+      ("  7\tx\n", 7, "x"), ("45.9 almost\n", 45, "almost"), ("0\n", 0, nil), ("99\n", 99, nil), ("100\n", 99, nil),
+      ("100% done\r\n", 99, "done\r"), ("99999999999999999999999 far\n", 99, "far"), ("007 bond\n", 7, "bond"),
+      ("5 a\u{1B}[31mred\n", 5, "a[31mred"), ("5 %\n", 5, nil), ("1\n2 two\n", 2, "two"),
+    ] as [(String, Int, String?)])
   func `are read`(text: String, percent: Int, message: String?) {
     // Control characters, the carriage return too, are no part of a message.
     let expected = message.map { String($0.unicodeScalars.filter { $0.value >= 32 }.map(Character.init)) }
     #expect(last(text) == ProgressUpdate(percent: percent, message: expected))
   }
 
-  @Test(arguments: ["\n", "x\n", "-5\n", "+5\n", "5x\n", "5.\n", "5.x\n", ".5\n", "5,5\n", "5%%\n", "% 5\n", "45", "五\n"])
+  @Test(arguments: [
+    "\n", "x\n", "-5\n", "+5\n", "5x\n", "5.\n", "5.x\n", ".5\n", "5,5\n", "5%%\n", "% 5\n", "45", "五\n",
+  ])
   func `that are none are skipped`(text: String) { #expect(last(text) == nil) }
 
   @Test func `never fall`() {
@@ -42,7 +45,8 @@ struct ProgressParserTests {
   }
 
   @Test func `mean the same however they are cut`() {
-    let text = Array("1 one\n\u{FFFD}\n22%\nrubbish\n10 less\n\u{1F600} 5\n60 done \u{1F600}\n3".utf8) + [0xFF, 10, 70, 10]
+    let text =
+      Array("1 one\n\u{FFFD}\n22%\nrubbish\n10 less\n\u{1F600} 5\n60 done \u{1F600}\n3".utf8) + [0xFF, 10, 70, 10]
     var whole = ProgressParser()
     let expected = whole.consume(text)
     #expect(expected == ProgressUpdate(percent: 60, message: "done \u{1F600}"))

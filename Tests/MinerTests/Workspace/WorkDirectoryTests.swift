@@ -89,7 +89,8 @@ struct WorkDirectoryTests {
     let folder = try TemporaryFolder()
     try FileManager.default.createDirectory(atPath: folder.path + "/jobs/j", withIntermediateDirectories: true)
     try Data(marker.utf8).write(to: URL(filePath: folder.path + "/jobs/j/marker"))
-    let stranger = try startTool([try Zoo.program, "sleep"], environment: ["\(SupervisedCommand.markerName)=\(marker)"])
+    let stranger = try startTool(
+      [try Zoo.program, "sleep"], environment: ["\(SupervisedCommand.markerName)=\(marker)"])
     defer {
       kill(stranger, SIGKILL)
       waitpid(stranger, nil, 0)

@@ -61,13 +61,20 @@ struct Animal: Sendable, CustomTestStringConvertible {
     Animal(arguments: ["zoo", "ignore-term"], treatment: .terminate(grace: 0), outcome: .signaled(number: 9)),
     Animal(arguments: ["zoo", "stop"], treatment: .terminate(grace: 30_000), outcome: .signaled(number: 15)),
     Animal(arguments: ["zoo", "stop"], treatment: .kill, outcome: .signaled(number: 9)),
-    Animal(arguments: ["zoo", "tree"], treatment: .terminate(grace: 100), outcome: .signaled(number: 9), leavesStrays: true),
+    Animal(
+      arguments: ["zoo", "tree"], treatment: .terminate(grace: 100), outcome: .signaled(number: 9), leavesStrays: true),
     Animal(arguments: ["zoo", "tree"], treatment: .kill, outcome: .signaled(number: 9), leavesStrays: true),
-    Animal(arguments: ["zoo", "groups"], treatment: .terminate(grace: 100), outcome: .signaled(number: 15), leavesStrays: true),
-    Animal(arguments: ["zoo", "sessions"], treatment: .terminate(grace: 100), outcome: .signaled(number: 15), leavesStrays: true),
+    Animal(
+      arguments: ["zoo", "groups"], treatment: .terminate(grace: 100), outcome: .signaled(number: 15),
+      leavesStrays: true),
+    Animal(
+      arguments: ["zoo", "sessions"], treatment: .terminate(grace: 100), outcome: .signaled(number: 15),
+      leavesStrays: true),
     Animal(arguments: ["zoo", "threads"], treatment: .kill, outcome: .signaled(number: 9)),
     Animal(arguments: ["zoo", "thread-exit"], treatment: .timeout(milliseconds: 300), outcome: .signaled(number: 15)),
-    Animal(arguments: ["zoo", "bye"], treatment: .terminate(grace: 30_000), outcome: .exited(code: 7), output: "ready\nbye\n"),
+    Animal(
+      arguments: ["zoo", "bye"], treatment: .terminate(grace: 30_000), outcome: .exited(code: 7), output: "ready\nbye\n"
+    ),
     Animal(arguments: ["zoo", "sleep"], treatment: .timeout(milliseconds: 200), outcome: .signaled(number: 15)),
     Animal(arguments: ["zoo", "spin"], treatment: .timeout(milliseconds: 200), outcome: .signaled(number: 15)),
     Animal(arguments: ["zoo", "ignore-term"], treatment: .timeout(milliseconds: 100), outcome: .signaled(number: 9)),
@@ -139,7 +146,8 @@ struct PayloadZooTests {
   @Test(arguments: Flavour.available)
   func `a script is run by its interpreter`(flavour: Flavour) async throws {
     let run = try await ZooRun.visit(["./script"], in: flavour) { _, job in
-      try "#!/bin/sh\necho out; echo err >&2; exit 4\n".write(toFile: job.work + "/script", atomically: false, encoding: .utf8)
+      try "#!/bin/sh\necho out; echo err >&2; exit 4\n".write(
+        toFile: job.work + "/script", atomically: false, encoding: .utf8)
       chmod(job.work + "/script", 0o700)
     }
     #expect(run.end.outcome == .exited(code: 4))

@@ -44,7 +44,8 @@ extension PayloadZooTests {
 
   @Test(arguments: Flavour.available)
   func `a job can write where it should`(flavour: Flavour) async throws {
-    let script = "echo 1 > a && echo 2 > \"$OUT/b\" && echo 3 > \"$TMPDIR/c\" && test \"$(cat \"$TMPDIR/c\")\" = 3 && cat a"
+    let script =
+      "echo 1 > a && echo 2 > \"$OUT/b\" && echo 3 > \"$TMPDIR/c\" && test \"$(cat \"$TMPDIR/c\")\" = 3 && cat a"
     let run = try await ZooRun.visit(["sh", "-c", script], in: flavour) { command, job in
       command.environment.append(("OUT", job.output))
     }
@@ -70,7 +71,9 @@ extension PayloadZooTests {
     #expect(run.text == "fine")
   }
 
-  @Test(.enabled(if: canSandbox)) func `a sandbox that can't be set up is a launch failure, told on stderr`() async throws {
+  @Test(.enabled(if: canSandbox)) func `a sandbox that can't be set up is a launch failure, told on stderr`()
+    async throws
+  {
     let run = try await ZooRun.visit(["zoo", "exit", "0"], in: .bubblewrap) { command, _ in
       command.sandbox.insert(contentsOf: ["--ro-bind", "/nowhere/at/all", "/x"], at: 1)
     }

@@ -60,17 +60,20 @@ struct InputCollector {
   }
 
   private mutating func collect(_ source: String, named name: String, target: String, depth: Int) throws {
-    var status = stat()
-    guard stat(source, &status) == 0 else { throw CommandFailure(.usage, "--input \(name): \(describe(errno))") }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG:
+    let status: FileStatus
+    switch FileStatus.of(source) {
+    case .success(let found): status = found
+    case .failure(let error): throw CommandFailure(.usage, "--input \(name): \(describe(error.code))")
+    }
+    switch status.kind {
+    case .file:
       guard !target.isEmpty else { throw CommandFailure(.usage, "--input \(name): has no name to go by") }
       guard found.count < Self.maximumFiles else {
         throw CommandFailure(
           .usage, "--input: more than \(Self.maximumFiles) files", hint: "pack them into one archive")
       }
-      found.append(Found(source: source, target: target, isExecutable: status.st_mode & 0o111 != 0))
-    case S_IFDIR:
+      found.append(Found(source: source, target: target, isExecutable: status.isExecutable))
+    case .folder:
       guard depth < Self.maximumDepth else {
         throw CommandFailure(.usage, "--input \(name): folders more than \(Self.maximumDepth) deep")
       }
@@ -79,7 +82,7 @@ struct InputCollector {
           source + "/" + entry, named: name + "/" + entry, target: target.isEmpty ? entry : target + "/" + entry,
           depth: depth + 1)
       }
-    default: throw CommandFailure(.usage, "--input \(name): is neither a file nor a folder")
+    case .other: throw CommandFailure(.usage, "--input \(name): is neither a file nor a folder")
     }
   }
 

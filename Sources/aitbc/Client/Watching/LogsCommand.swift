@@ -1,7 +1,6 @@
 import Marketplace
 import ArgumentParser
 import MarketplaceClient
-import NIOCore
 import Wire
 
 struct LogsCommand: ClientVerb {
@@ -39,9 +38,9 @@ struct LogsCommand: ClientVerb {
       let answer = try await session.client.logs(job.id, LogQuery(stream, tryNumber: shown, tailLines: tail))
       shown = answer.headers.integer("X-Log-Try").map { Int(clamping: $0) } ?? shown
       var offset = answer.headers.integer("X-Log-Offset") ?? 0
-      for try await buffer in answer.body {
-        offset += Int64(buffer.readableBytes)
-        try write(Array(buffer: buffer), stream, session)
+      for try await bytes in answer.body.pieces {
+        offset += Int64(bytes.count)
+        try write(bytes, stream, session)
       }
       offsets[stream] = offset
     }
