@@ -112,7 +112,8 @@ let package = Package(
     tests("Wire", ["JSON", "Marketplace"]),
     tests("WebSocket", ["Cryptography", "CZlib"]),
     tests(
-      "WebSocketTransport", ["WebSocket", "Cryptography", log, .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
+      "WebSocketTransport",
+      ["WebSocket", "Cryptography", log, .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
     tests("ResultPackage", ["Cryptography", "CZlib"]),
     tests(
       "Store",

@@ -110,7 +110,8 @@ extension FeedMessage {
     case .status(let status): return status.json
     case .progress(let progress): return progress.json
     case .log(let piece): return piece.json
-    case .market(let figures): return .object(JSONObject([("type", "market")] + figures.members.map { ($0.name, $0.value) }))
+    case .market(let figures):
+      return .object(JSONObject([("type", "market")] + figures.members.map { ($0.name, $0.value) }))
     case .reset(let epoch, let sequence):
       return ["type": "reset", "epoch": .string(epoch), "seq": .integer(sequence)]
     case .pong: return ["type": "pong"]
@@ -167,7 +168,8 @@ extension JobStatus {
       tryNumber: Int(clamping: json["try"]?.integer ?? 0), miner: json["miner_id"]?.string,
       progress: Int(clamping: json["progress"]?.integer ?? 0),
       at: json["at"]?.string.flatMap { Timestamp(rfc3339: $0) } ?? Timestamp(milliseconds: 0),
-      summary: JSONObject((json.object?.members ?? []).filter { Self.extra.contains($0.name) }.map { ($0.name, $0.value) }))
+      summary: JSONObject(
+        (json.object?.members ?? []).filter { Self.extra.contains($0.name) }.map { ($0.name, $0.value) }))
   }
 
   private static let extra: Set<String> = ["exit_code", "error", "error_detail", "cancel", "cost", "results_available"]

@@ -51,7 +51,9 @@ final class Dispatcher: Sendable {
     let (held, canceling) = try await store.read { market in
       let held = try market.heldTries()
       let canceling = try held.compactMap { attempt -> (String, Seconds)? in
-        guard let job = try market.job(attempt.job), job.state == .canceling, let cancel = job.cancel else { return nil }
+        guard let job = try market.job(attempt.job), job.state == .canceling, let cancel = job.cancel else {
+          return nil
+        }
         return (attempt.leaseHash, cancel.grace)
       }
       return (held, canceling)

@@ -32,11 +32,13 @@ struct PendingReason: Hashable, Sendable {
     fittingMiners = fitting.count
     lacking = [:]
     for requirement in answers.flatMap(\.1) { lacking[requirement, default: 0] += 1 }
-    nearest = fitting.isEmpty
+    nearest =
+      fitting.isEmpty
       ? answers.min { ($0.1.count, $0.0.record.id) < ($1.1.count, $1.0.record.id) }.map { ($0.0.record.id, $0.1) } : nil
     if job.availableAt > now {
       code = .notBefore
-      message = job.lastTry > 0
+      message =
+        job.lastTry > 0
         ? "waits until \(job.availableAt) before another try" : "is not to start before \(job.availableAt)"
     } else if miners.isEmpty {
       code = .noMiners

@@ -25,7 +25,7 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     log.debug(
       "request",
       metadata: [
-        "id": "\(id)", "method": "\(request.method)", "path": "\(Self.loggable(request.uri.path))",
+        "id": "\(id)", "method": "\(request.method)", "path": "\(LoggablePath.of(request.uri.path))",
         "status": "\(response.status.code)",
       ])
     return response
@@ -43,15 +43,6 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     return secureToken(prefix: "req_", bytes: 12)
   }
 
-  /// A path without the secrets that stand in some: lease and share tokens.
-  static func loggable(_ path: String) -> String {
-    for prefix in ["/v1/leases/", "/v1/share/"] where path.hasPrefix(prefix) {
-      let rest = path.dropFirst(prefix.count)
-      return prefix + "…" + rest.drop { $0 != "/" }
-    }
-    return path
-  }
-
   private func problem(for error: any Error, request: Request, id: String) -> Problem {
     switch error {
     case let problem as Problem: return problem
@@ -59,13 +50,13 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     case let error as StoreError: return storeProblem(error, id: id)
     case FileStoreError.diskFull: return storeProblem(.diskFull, id: id)
     case let error as HTTPError where error.status == .notFound:
-      return Problem(404, "no_such_route", "there is nothing at \(request.method) \(Self.loggable(request.uri.path))")
+      return Problem(404, "no_such_route", "there is nothing at \(request.method) \(LoggablePath.of(request.uri.path))")
     case let error as HTTPError:
       return Problem(error.status.code, "http_error", error.body ?? error.status.reasonPhrase)
     default:
       log.error(
         "request failed",
-        metadata: ["id": "\(id)", "path": "\(Self.loggable(request.uri.path))", "error": "\(error)"])
+        metadata: ["id": "\(id)", "path": "\(LoggablePath.of(request.uri.path))", "error": "\(error)"])
       return Problem(500, "internal", "the coordinator failed; its log has request \(id)")
     }
   }
@@ -90,7 +81,8 @@ extension MarketError {
     case .jobNotFound: .notFound("job")
     case .accountNotFound: .notFound("account")
     case .refused(let refusal):
-      Problem(409, "state_forbids", refusal.description, extra: JSONObject([("status", .string(refusal.state.rawValue))]))
+      Problem(
+        409, "state_forbids", refusal.description, extra: JSONObject([("status", .string(refusal.state.rawValue))]))
     case .staleLease:
       Problem(409, "stale_lease", "this lease is over: the job is no longer this miner's")
     case .idempotencyMismatch:
@@ -107,5 +99,17 @@ extension MarketError {
       Problem(
         429, "quota_exceeded", "the account has \(limit) pending jobs, as many as its plan allows", retryAfter: 30)
     }
+  }
+}
+
+/// Paths as they may stand in the log.
+enum LoggablePath {
+  /// A path without the secrets that stand in some: lease and share tokens.
+  static func of(_ path: String) -> String {
+    for prefix in ["/v1/leases/", "/v1/share/"] where path.hasPrefix(prefix) {
+      let rest = path.dropFirst(prefix.count)
+      return prefix + "…" + rest.drop { $0 != "/" }
+    }
+    return path
   }
 }

@@ -60,7 +60,8 @@ struct ResultRoutes {
     let package = try await market.packages.package(of: job.id)
     let file = try await market.blockingly { [files = market.files] in try files.readPackage(job.id) }
     return try FileResponse(
-      size: package.size, sha256: package.sha256, digest: try Self.digest(package.sha256).base64, type: "application/zip",
+      size: package.size, sha256: package.sha256, digest: try Self.digest(package.sha256).base64,
+      type: "application/zip",
       name: "output.zip", read: { offset, count in try file.read(offset: offset, count: count) }
     ).respond(to: request, blocking: market.blocking)
   }
@@ -95,7 +96,9 @@ struct ResultRoutes {
     let artifacts = try await market.store.read { try $0.artifacts(of: job.id, tryNumber: job.lastTry) }
     guard let artifact = artifacts.first(where: { $0.path == path }) else { throw Problem.notFound("artifact") }
     let digest = try Self.digest(artifact.sha256)
-    let file = try await market.blockingly { [files = market.files] in try files.readArtifact(artifact.job, tryNumber: artifact.tryNumber, digest: digest) }
+    let file = try await market.blockingly { [files = market.files] in
+      try files.readArtifact(artifact.job, tryNumber: artifact.tryNumber, digest: digest)
+    }
     let name = path.split(separator: "/").last.map(String.init) ?? "artifact"
     return try FileResponse(
       size: artifact.size, sha256: artifact.sha256, digest: digest.base64,

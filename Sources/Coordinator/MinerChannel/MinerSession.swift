@@ -214,7 +214,8 @@ extension MinerSession {
     } catch {
       // Not acknowledged: the miner keeps the bytes and sends them again.
       log.error("can't keep log bytes", metadata: ["job": "\(lease.job)", "error": "\(error)"])
-      send(.error(code: "log_not_kept", message: "the log bytes could not be kept; send them again", lease: chunk.lease))
+      send(
+        .error(code: "log_not_kept", message: "the log bytes could not be kept; send them again", lease: chunk.lease))
     }
   }
 

@@ -69,7 +69,8 @@ actor Packager {
       return summary
     }
     let record = PackageRecord(
-      job: id, size: Int64(summary.size), sha256: summary.sha256.hex, manifest: String(decoding: summary.manifest.canonicalBytes, as: UTF8.self),
+      job: id, size: Int64(summary.size), sha256: summary.sha256.hex,
+      manifest: String(decoding: summary.manifest.canonicalBytes, as: UTF8.self),
       createdAt: clock.now)
     try await store.write { try $0.save(record) }
     return record

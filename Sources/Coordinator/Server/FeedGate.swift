@@ -46,7 +46,9 @@ final class FeedGate: Sendable {
       let key = Self.key(head)
       switch uri.path {
       case ["v1", "jobs", "ws"]:
-        return .admit(.account(try key.map { try market.authenticator.require(.client, key: $0) }), try uri.resume(currentEpoch: market.store.epoch))
+        return .admit(
+          .account(try key.map { try market.authenticator.require(.client, key: $0) }),
+          try uri.resume(currentEpoch: market.store.epoch))
       case ["v1", "miners", "ws"]:
         return .admit(.miner(try market.authenticator.require(.miner, key: key)), nil)
       case let path where path.count == 4 && path[0] == "v1" && path[1] == "jobs" && path[3] == "ws":
@@ -77,9 +79,11 @@ final class FeedGate: Sendable {
     } catch {
       switch error {
       case .tooManyOfAccount(let limit):
-        throw Problem(429, "too_many_feeds", "the account has \(limit) open feeds, the most there may be", retryAfter: 5)
+        throw Problem(
+          429, "too_many_feeds", "the account has \(limit) open feeds, the most there may be", retryAfter: 5)
       case .tooManyFromAddress(let limit):
-        throw Problem(429, "too_many_feeds", "your address has \(limit) open feeds, the most there may be", retryAfter: 5)
+        throw Problem(
+          429, "too_many_feeds", "your address has \(limit) open feeds, the most there may be", retryAfter: 5)
       }
     }
   }

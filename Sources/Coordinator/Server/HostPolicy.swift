@@ -39,12 +39,16 @@ struct HostPolicy: Hashable, Sendable {
   /// Without the port and the brackets of an IPv6 address.
   static func name(of host: String) -> String {
     let host = host.lowercased()
-    if host.hasPrefix("["), let end = host.firstIndex(of: "]") { return String(host[host.index(after: host.startIndex)..<end]) }
+    if host.hasPrefix("["), let end = host.firstIndex(of: "]") {
+      return String(host[host.index(after: host.startIndex)..<end])
+    }
     guard host.filter({ $0 == ":" }).count == 1, let colon = host.firstIndex(of: ":") else { return host }
     return String(host[..<colon])
   }
 
-  private static func isLoopback(_ name: String) -> Bool { name == "::1" || (isAddress(name) && name.hasPrefix("127.")) }
+  private static func isLoopback(_ name: String) -> Bool {
+    name == "::1" || (isAddress(name) && name.hasPrefix("127."))
+  }
 
   private static func isAddress(_ name: String) -> Bool {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)

@@ -57,7 +57,9 @@ public struct MinerConfiguration: Sendable {
   public var stopGrace = Seconds(10)
   /// How long after that grace the miner waits for its reports to be taken before it leaves all the same. Default 10 s.
   public var leavePatience = Seconds(10)
-  public var reconnect = Backoff.reconnect
+  /// Between attempts to reach the coordinator. The cap is well under a lease, so that a coordinator that was restarted
+  /// meets its running jobs before their leases end. Default 0.25 s doubling to 3 s.
+  public var reconnect = Backoff(base: Seconds(milliseconds: 250), cap: Seconds(3))
 
   /// What becomes a job's supervisor. Default: this very program, whose `main` begins with ``ProcessSupervisor``.
   public var supervisorExecutable = "/proc/self/exe"

@@ -1,0 +1,60 @@
+# aitbc: everything a newcomer needs. `make help` lists it.
+SHELL := /bin/bash
+SWIFT ?= swift
+RELEASE := $(SWIFT) build -c release --static-swift-stdlib
+KEEP ?=
+SEEDS ?= 200
+
+.PHONY: help setup build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
+	bench lint format clean
+
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install the missing Debian packages (says which; nothing to do the second time)
+	@scripts/setup
+
+build: setup ## the release executable, .build/release/aitbc
+	$(RELEASE) --product aitbc
+
+demo: build ## a real job, from submission to a verified result (KEEP=1 leaves everything up)
+	@KEEP=$(KEEP) scripts/demo
+
+test: build test-unit test-web conformance-fast test-end-to-end ## everything
+	@echo "make test: all passed"
+
+test-fast: setup ## the unit tests alone
+	$(SWIFT) test
+
+test-unit: setup
+	$(SWIFT) build --build-tests
+	$(SWIFT) test --skip-build
+
+test-web: setup
+	Tests/Web/run
+	cd examples/train-classifier && python3 -m unittest -q test_train
+
+conformance-fast: setup
+	$(SWIFT) build --product websocket-echo
+	ECHO=.build/debug/websocket-echo Tests/Conformance/run server fast
+	ECHO=.build/debug/websocket-echo Tests/Conformance/run client fast
+
+test-end-to-end: build
+	AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run
+
+conformance: setup ## all 517 cases of the WebSocket conformance suite, both directions (about 20 minutes)
+	$(RELEASE) --product websocket-echo
+	ECHO=.build/release/websocket-echo Tests/Conformance/run server full
+	ECHO=.build/release/websocket-echo Tests/Conformance/run client full
+
+bench: build ## the benchmarks, as a table
+	Benchmarks/run
+
+lint: ## formatting and style
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+
+format: ## format in place
+	$(SWIFT) format -i --recursive --parallel Sources Tests Package.swift
+
+clean: ## remove what was built
+	rm -rf .build .build-*

@@ -1,0 +1,90 @@
+import Clocks
+import Marketplace
+import Testing
+
+@testable import Coordinator
+
+/// Who holds what until when, by a clock that the test moves.
+struct LeaseTableTests {
+  private let miner = Fixture.id(MinerKind.self, 1)
+  private let other = Fixture.id(MinerKind.self, 2)
+  private let job = Fixture.id(JobKind.self, 1)
+
+  private func table(sweptAt start: Int64 = 0) -> LeaseTable {
+    var table = LeaseTable(term: Seconds(10))
+    _ = table.sweep(at: MonotonicTime(milliseconds: start))
+    table.grant(
+      hash: "h", job: job, tryNumber: 1, miner: miner, token: "t", at: MonotonicTime(milliseconds: start))
+    return table
+  }
+
+  /// Sweeps every second up to `end`, as the service does, and returns when the lease was first overdue.
+  private func overdue(_ table: inout LeaseTable, until end: Int64) -> Int64? {
+    for time in stride(from: Int64(1000), through: end, by: 1000) {
+      if !table.sweep(at: MonotonicTime(milliseconds: time)).isEmpty { return time }
+    }
+    return nil
+  }
+
+  @Test func `ends exactly at its term`() {
+    var table = table()
+    #expect(overdue(&table, until: 20_000) == 10_000)
+  }
+
+  @Test func `a renewal gives a full term from then`() {
+    var table = table()
+    #expect(overdue(&table, until: 9000) == nil)
+    #expect(table.renew(token: "t", hash: "h", miner: miner, at: MonotonicTime(milliseconds: 9000)) != nil)
+    for time in stride(from: Int64(10_000), to: 19_000, by: 1000) {
+      #expect(table.sweep(at: MonotonicTime(milliseconds: time)).isEmpty)
+    }
+    #expect(table.sweep(at: MonotonicTime(milliseconds: 19_000)).count == 1)
+  }
+
+  @Test func `only its holder renews it`() {
+    var table = table()
+    #expect(table.renew(token: "t", hash: "h", miner: other, at: MonotonicTime(milliseconds: 1)) == nil)
+    #expect(table.renew(token: "x", hash: "unknown", miner: miner, at: MonotonicTime(milliseconds: 1)) == nil)
+  }
+
+  @Test func `an ended lease can't be renewed`() {
+    var table = table()
+    #expect(table.end(hash: "h")?.job == job)
+    #expect(table.end(hash: "h") == nil)
+    #expect(table.renew(token: "t", hash: "h", miner: miner, at: MonotonicTime(milliseconds: 1)) == nil)
+  }
+
+  @Test func `a standstill of our own prolongs leases instead of ending them`() {
+    var table = table()
+    // 30 s without a sweep: the process was stopped. The holder could not be heard.
+    #expect(table.sweep(at: MonotonicTime(milliseconds: 30_000)).isEmpty)
+    var last: Int64?
+    for time in stride(from: Int64(31_000), through: 60_000, by: 1000) where last == nil {
+      if !table.sweep(at: MonotonicTime(milliseconds: time)).isEmpty { last = time }
+    }
+    #expect(last == 40_000)
+  }
+
+  @Test(arguments: [Int64(2000), 2001]) func `a gap counts as a standstill past the bound`(gap: Int64) {
+    var table = LeaseTable(term: Seconds(1))
+    _ = table.sweep(at: MonotonicTime(milliseconds: 0))
+    table.grant(hash: "h", job: job, tryNumber: 1, miner: miner, token: nil, at: MonotonicTime(milliseconds: 0))
+    #expect(table.sweep(at: MonotonicTime(milliseconds: gap)).isEmpty == (gap > 2000))
+  }
+}
+
+/// Identifiers that are the same in every run.
+enum Fixture {
+  struct Counter: RandomNumberGenerator {
+    var value: UInt64
+    mutating func next() -> UInt64 {
+      value += 1
+      return value
+    }
+  }
+
+  static func id<Kind: IdentifierKind>(_ kind: Kind.Type, _ number: UInt64) -> Identifier<Kind> {
+    var counter = Counter(value: number * 1000)
+    return Identifier(at: Timestamp(milliseconds: 1_770_000_000_000), using: &counter)
+  }
+}
