@@ -157,6 +157,12 @@ extension Dispatcher {
     return answer
   }
 
+  /// The miner has its welcome and may get work.
+  func welcomed(_ miner: MinerID, connection: Int) {
+    state.withLock { $0.fleet.welcome(miner, connection: connection) }
+    wake()
+  }
+
   /// A connection ended. Its leases run on: the miner may be back in time.
   func disconnect(_ miner: MinerID, connection: Int) {
     state.withLock { state in
@@ -169,7 +175,9 @@ extension Dispatcher {
   /// Renews what the miner names. Returns milliseconds of life for each that is its own, and the tokens that are not.
   func renew(_ tokens: [String], of miner: MinerID) -> (renewed: [String: Int64], lost: [String]) {
     let now = clock.monotonic
+    let wall = clock.now
     return state.withLock { state in
+      state.fleet.heard(miner, at: wall)
       var renewed: [String: Int64] = [:]
       var lost: [String] = []
       for token in tokens {

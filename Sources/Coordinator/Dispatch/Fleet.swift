@@ -20,8 +20,12 @@ struct Fleet {
     var held: Set<String>
     /// Tells connections of one miner apart: only the latest counts.
     let connection: Int
+    /// When it was last heard.
+    var lastSeenAt: Timestamp
+    /// It has its welcome; before that it must not be sent an assignment.
+    var isWelcome = false
 
-    var freeSlots: Int { isDraining ? 0 : max(0, record.offer.slots - held.count) }
+    var freeSlots: Int { isDraining || !isWelcome ? 0 : max(0, record.offer.slots - held.count) }
     var status: MinerStatus { isDraining ? .draining : freeSlots == 0 ? .busy : .online }
   }
 
@@ -32,7 +36,8 @@ struct Fleet {
   mutating func connect(_ record: MinerRecord, held: Set<String>) -> Int {
     nextConnection += 1
     members[record.id] = Member(
-      record: record, isDraining: record.isDraining, held: held, connection: nextConnection)
+      record: record, isDraining: record.isDraining, held: held, connection: nextConnection,
+      lastSeenAt: record.lastSeenAt)
     return nextConnection
   }
 
@@ -45,6 +50,12 @@ struct Fleet {
 
   mutating func hold(_ lease: String, by miner: MinerID) { members[miner]?.held.insert(lease) }
   mutating func release(_ lease: String, by miner: MinerID) { members[miner]?.held.remove(lease) }
+  /// From now on it may get work.
+  mutating func welcome(_ miner: MinerID, connection: Int) {
+    if members[miner]?.connection == connection { members[miner]?.isWelcome = true }
+  }
+
+  mutating func heard(_ miner: MinerID, at now: Timestamp) { members[miner]?.lastSeenAt = now }
   mutating func drain(_ miner: MinerID) { members[miner]?.isDraining = true }
 
   /// Miners that can take something now, the emptiest first.

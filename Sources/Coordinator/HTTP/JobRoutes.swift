@@ -91,7 +91,7 @@ struct JobRoutes {
     let id = try market.jobID(context)
     let (job, position) = try await market.store.read { store in
       let job = try store.ownJob(id, of: identity.account)
-      return (job, job.state == .pending ? try store.queuePosition(of: job) : nil)
+      return (job, job.state == .pending ? try store.queuePosition(of: job) + 1 : nil)
     }
     return .json(market.document(job, queuePosition: position))
   }

@@ -17,6 +17,10 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     var response: Response
     do {
       response = try await inner.respond(to: request, context: context)
+      // The router answers what it does not know without a body.
+      if response.status == .notFound, response.headers[.contentType] == nil, request.method != .head {
+        response = .problem(Self.noRoute(request), requestID: id)
+      }
     } catch {
       response = .problem(problem(for: error, request: request, id: id), requestID: id)
     }
@@ -43,14 +47,16 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     return secureToken(prefix: "req_", bytes: 12)
   }
 
+  private static func noRoute(_ request: Request) -> Problem {
+    Problem(404, "no_such_route", "there is nothing at \(request.method) \(LoggablePath.of(request.uri.path))")
+  }
+
   private func problem(for error: any Error, request: Request, id: String) -> Problem {
     switch error {
     case let problem as Problem: return problem
     case let error as MarketError: return error.problem
     case let error as StoreError: return storeProblem(error, id: id)
     case FileStoreError.diskFull: return storeProblem(.diskFull, id: id)
-    case let error as HTTPError where error.status == .notFound:
-      return Problem(404, "no_such_route", "there is nothing at \(request.method) \(LoggablePath.of(request.uri.path))")
     case let error as HTTPError:
       return Problem(error.status.code, "http_error", error.body ?? error.status.reasonPhrase)
     default:

@@ -44,7 +44,10 @@ struct SystemRoutes {
     return .json([
       "miners": .array(
         records.map { record in
-          record.document(status: market.dispatcher.status(of: record.id), running: members[record.id]?.held.count ?? 0)
+          let member = members[record.id]
+          return record.document(
+            status: member?.status ?? .offline, running: member?.held.count ?? 0,
+            lastSeenAt: member?.lastSeenAt ?? record.lastSeenAt)
         })
     ])
   }
@@ -73,7 +76,7 @@ final class Readiness: Sendable {
 }
 
 extension MinerRecord {
-  func document(status: MinerStatus, running: Int) -> JSONValue {
+  func document(status: MinerStatus, running: Int, lastSeenAt: Timestamp) -> JSONValue {
     var object = JSONObject([
       ("miner_id", .string(id.rawValue)), ("name", .string(name)), ("status", .string(status.rawValue)),
       ("slots", .integer(Int64(offer.slots))), ("running", .integer(Int64(running))),

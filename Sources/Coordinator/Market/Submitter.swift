@@ -78,7 +78,8 @@ struct Submitter {
         let outcome = try item.submission.run(in: store)
         var context = item.context
         if items.count == 1, outcome.job.state == .pending {
-          context.queuePosition = try store.queuePosition(of: outcome.job)
+          // 1 is the next.
+          context.queuePosition = try store.queuePosition(of: outcome.job) + 1
         }
         return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
       }

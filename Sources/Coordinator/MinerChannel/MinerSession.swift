@@ -49,9 +49,10 @@ final class MinerSession: MinerLink {
         return stream.close(code: Self.closeUnexpected, reason: "hello expected")
       }
       let (miner, connection) = try await greet(hello)
-      defer { market.dispatcher.disconnect(miner, connection: connection) }
       log.info("miner connected", metadata: ["miner": "\(miner)", "name": "\(hello.name)"])
       await serve(miner, &messages)
+      market.dispatcher.disconnect(miner, connection: connection)
+      await noteLastSeen(miner)
       log.info("miner disconnected", metadata: ["miner": "\(miner)"])
     } catch let error as MalformedMessage {
       send(.error(code: "malformed", message: error.description, lease: nil))
@@ -59,6 +60,16 @@ final class MinerSession: MinerLink {
     } catch {
       log.warning("miner channel failed", metadata: ["error": "\(error)"])
       stream.close(code: .internalError, reason: "the coordinator failed")
+    }
+  }
+
+  /// Best effort: while the coordinator stops, the store takes no more.
+  private func noteLastSeen(_ miner: MinerID) async {
+    let now = market.clock.now
+    try? await market.store.write { market in
+      guard var record = try market.miner(miner) else { return }
+      record.lastSeenAt = now
+      try market.save(record)
     }
   }
 
@@ -81,9 +92,20 @@ extension MinerSession {
     let (record, held) = try await market.store.write { try registration.run(in: $0) }
     let named = hello.isFresh ? [] : hello.held.map(\.lease)
     let answer = market.dispatcher.connect(record, link: self, named: named, held: held)
-    for attempt in answer.unnamed { try await giveBack(attempt, isFresh: hello.isFresh) }
+    do {
+      for attempt in answer.unnamed { try await giveBack(attempt, isFresh: hello.isFresh) }
+      try await welcome(record.id, named: named, resumed: answer.resumed)
+    } catch {
+      market.dispatcher.disconnect(record.id, connection: answer.connection)
+      throw error
+    }
+    market.dispatcher.welcomed(record.id, connection: answer.connection)
+    return (record.id, answer.connection)
+  }
+
+  private func welcome(_ miner: MinerID, named: [String], resumed leases: [LeaseTable.Lease]) async throws {
     var resumed: [ResumedLease] = []
-    for lease in answer.resumed {
+    for lease in leases {
       guard let token = lease.token else { continue }
       let lengths = try await market.logs.lengths(of: lease)
       resumed.append(
@@ -95,13 +117,19 @@ extension MinerSession {
     send(
       .welcome(
         MinerWelcome(
-          miner: record.id, heartbeat: market.configuration.heartbeat, resumed: resumed,
+          miner: miner, heartbeat: market.configuration.heartbeat, resumed: resumed,
           lost: named.filter { !own.contains($0) })))
-    for (token, grace) in market.dispatcher.pendingCancels(of: answer.resumed) {
-      send(.cancel(lease: token, grace: grace))
+    for (token, grace) in market.dispatcher.pendingCancels(of: leases) { send(.cancel(lease: token, grace: grace)) }
+    try await meetAgain(leases)
+  }
+
+  /// Running jobs of a miner that is back report progress again, also after a restart of ours.
+  private func meetAgain(_ leases: [LeaseTable.Lease]) async throws {
+    let ids = leases.map(\.job).filter { !market.progress.knows($0) }
+    guard !ids.isEmpty else { return }
+    for job in try await market.store.read({ store in try ids.compactMap { try store.job($0) } }) {
+      if job.state == .running || job.state == .canceling { market.progress.begin(job) }
     }
-    market.dispatcher.wake()
-    return (record.id, answer.connection)
   }
 
   /// A try that the rows give to this miner but that it does not name. A miner that forgot everything may have started

@@ -14,11 +14,29 @@ struct FleetTests {
       name: "m\(number)", version: "1", offer: offer, registeredAt: now, lastSeenAt: now)
   }
 
+  @discardableResult
+  static func join(_ fleet: inout Fleet, _ record: MinerRecord, held: Set<String> = []) -> Int {
+    let connection = fleet.connect(record, held: held)
+    fleet.welcome(record.id, connection: connection)
+    return connection
+  }
+
+  @Test func `nothing is given before the welcome`() {
+    var fleet = Fleet()
+    let record = Self.record(1, slots: 1)
+    let connection = fleet.connect(record, held: [])
+    #expect(fleet.available.isEmpty)
+    fleet.welcome(record.id, connection: connection + 1)
+    #expect(fleet.available.isEmpty)
+    fleet.welcome(record.id, connection: connection)
+    #expect(fleet.available.count == 1)
+  }
+
   @Test func `the emptiest comes first, the full not at all`() {
     var fleet = Fleet()
-    _ = fleet.connect(Self.record(1, slots: 2), held: ["a"])
-    _ = fleet.connect(Self.record(2, slots: 3), held: [])
-    _ = fleet.connect(Self.record(3, slots: 1), held: ["b"])
+    for (number, slots, held) in [(1, 2, ["a"]), (2, 3, []), (3, 1, ["b"])] as [(UInt64, Int, Set<String>)] {
+      Self.join(&fleet, Self.record(number, slots: slots), held: held)
+    }
     #expect(fleet.available.map(\.record.name) == ["m2", "m1"])
     #expect(fleet.status(of: Fixture.id(MinerKind.self, 3)) == .busy)
     #expect(fleet.status(of: Fixture.id(MinerKind.self, 9)) == .offline)
@@ -27,7 +45,7 @@ struct FleetTests {
   @Test func `slots are taken and given back once`() {
     var fleet = Fleet()
     let record = Self.record(1, slots: 1)
-    _ = fleet.connect(record, held: [])
+    Self.join(&fleet, record)
     fleet.hold("a", by: record.id)
     fleet.hold("a", by: record.id)
     #expect(fleet.available.isEmpty)
@@ -38,7 +56,7 @@ struct FleetTests {
   @Test func `a draining miner takes nothing`() {
     var fleet = Fleet()
     let record = Self.record(1, slots: 4)
-    _ = fleet.connect(record, held: [])
+    Self.join(&fleet, record)
     fleet.drain(record.id)
     #expect(fleet.available.isEmpty)
     #expect(fleet.status(of: record.id) == .draining)
@@ -47,8 +65,8 @@ struct FleetTests {
   @Test func `the end of an old connection does not remove the new one`() {
     var fleet = Fleet()
     let record = Self.record(1, slots: 1)
-    let old = fleet.connect(record, held: [])
-    let new = fleet.connect(record, held: [])
+    let old = Self.join(&fleet, record)
+    let new = Self.join(&fleet, record)
     #expect(!fleet.disconnect(record.id, connection: old))
     #expect(fleet.status(of: record.id) == .online)
     #expect(fleet.disconnect(record.id, connection: new))
@@ -72,8 +90,10 @@ struct PendingReasonTests {
   {
     var fleet = Fleet()
     let record = FleetTests.record(UInt64(slots), slots: slots, change)
-    _ = fleet.connect(record, held: held)
-    return fleet.members[record.id] ?? Fleet.Member(record: record, isDraining: false, held: held, connection: 0)
+    FleetTests.join(&fleet, record, held: held)
+    return fleet.members[record.id]
+      ?? Fleet.Member(
+        record: record, isDraining: false, held: held, connection: 0, lastSeenAt: record.lastSeenAt)
   }
 
   @Test func `nobody is connected`() {
