@@ -26,20 +26,20 @@ test: build test-unit test-web conformance-fast test-end-to-end ## everything
 test-fast: setup ## the unit tests alone
 	$(SWIFT) test
 
-test-unit: setup
+test-unit: setup ## builds and runs the unit tests
 	$(SWIFT) build --build-tests
 	$(SWIFT) test --skip-build
 
-test-web: setup
+test-web: setup ## the tests of the page and of the example
 	Tests/Web/run
 	cd examples/train-classifier && python3 -m unittest -q test_train
 
-conformance-fast: setup
+conformance-fast: setup ## WebSocket conformance, groups 1-7 and 10
 	$(SWIFT) build --product websocket-echo
 	ECHO=.build/debug/websocket-echo Tests/Conformance/run server fast
 	ECHO=.build/debug/websocket-echo Tests/Conformance/run client fast
 
-test-end-to-end: build
+test-end-to-end: build ## the release executable with other people's clients
 	AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run
 
 conformance: setup ## all 517 cases of the WebSocket conformance suite, both directions (about 20 minutes)

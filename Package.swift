@@ -13,6 +13,7 @@ let rules: [SwiftSetting] =
 
 let nio: [Target.Dependency] = [
   .product(name: "NIOCore", package: "swift-nio"),
+  .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
   .product(name: "NIOPosix", package: "swift-nio"),
   .product(name: "NIOHTTP1", package: "swift-nio"),
 ]
@@ -113,7 +114,10 @@ let package = Package(
     tests("WebSocket", ["Cryptography", "CZlib"]),
     tests(
       "WebSocketTransport",
-      ["WebSocket", "Cryptography", log, .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
+      [
+        "WebSocket", "Cryptography", log, .product(name: "NIOEmbedded", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ] + nio),
     tests("ResultPackage", ["Cryptography", "CZlib"]),
     tests(
       "Store",

@@ -22,7 +22,8 @@ enum { BELOW = 1, STOPPED = 2 };
 
 struct process {
   pid_t pid, parent, group;
-  char state;
+  /// No thread of it runs any more. A process whose first thread has ended looks like a zombie and is none.
+  bool dead;
 };
 
 typedef void (*action)(struct descendants *, const struct process *, void *);
@@ -59,7 +60,13 @@ static bool describe(int proc, const char *name, struct process *out) {
   char *fields = strrchr(line, ')');
   if (!fields) return false;
   out->pid = atoi(name);
-  return sscanf(fields + 1, " %c %d %d", &out->state, &out->parent, &out->group) == 3;
+  char state;
+  int threads = 1;
+  int found = sscanf(
+      fields + 1, " %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %d", &state, &out->parent,
+      &out->group, &threads);
+  out->dead = (state == 'Z' || state == 'X') && threads <= 1;
+  return found == 4;
 }
 
 static bool is_below(struct descendants *set, const struct process *p) {
@@ -130,7 +137,7 @@ struct sweep {
 
 static void stop(struct descendants *set, const struct process *p, void *context) {
   struct sweep *sweep = context;
-  if (p->state == 'Z' || p->state == 'X' || (set->marks[p->pid] & STOPPED)) return;
+  if (p->dead || (set->marks[p->pid] & STOPPED)) return;
   kill(p->pid, SIGSTOP);
   signal_group(p, SIGSTOP);
   set->marks[p->pid] |= STOPPED;
@@ -142,7 +149,7 @@ static void stop(struct descendants *set, const struct process *p, void *context
 static void finish(struct descendants *set, const struct process *p, void *context) {
   (void)set;
   (void)context;
-  if (p->state == 'Z' || p->state == 'X') return;
+  if (p->dead) return;
   kill(p->pid, SIGKILL);
   signal_group(p, SIGKILL);
 }

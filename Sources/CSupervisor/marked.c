@@ -18,11 +18,12 @@
 
 #define ENVIRONMENT_MAX (4u << 20)
 
-static bool holds(int proc, const char *pid, const char *entry) {
-  char path[32];
-  snprintf(path, sizeof path, "%.16s/environ", pid);
-  int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+/// Whether the environment of a process, or of one thread as the kernel shows it, holds `entry`; -1 when it shows none.
+static int environment_holds(int directory, const char *name, const char *entry) {
+  char path[64];
+  snprintf(path, sizeof path, "%.32s/environ", name);
+  int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -1;
   // Entries are matched whole, across the edges of what one read brings.
   size_t wanted = strlen(entry) + 1, at = 0, total = 0;
   bool matching = true, found = false;
@@ -38,7 +39,25 @@ static bool holds(int proc, const char *pid, const char *entry) {
     }
   }
   close(fd);
-  return found;
+  return total == 0 && !found ? -1 : found;
+}
+
+static bool holds(int proc, const char *pid, const char *entry) {
+  int found = environment_holds(proc, pid, entry);
+  if (found >= 0) return found;
+  // A process whose first thread has ended shows its environment only through the threads that live.
+  char path[32];
+  snprintf(path, sizeof path, "%.16s/task", pid);
+  int tasks = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *directory = tasks < 0 ? NULL : fdopendir(tasks);
+  if (!directory) {
+    if (tasks >= 0) close(tasks);
+    return false;
+  }
+  for (struct dirent *item; found <= 0 && (item = readdir(directory));)
+    if (item->d_name[0] != '.') found = environment_holds(tasks, item->d_name, entry);
+  closedir(directory);
+  return found > 0;
 }
 
 static int visit(const char *entry, int number) {

@@ -62,9 +62,12 @@ public struct Requirements: Hashable, Sendable {
   private func fittingDevices(in offer: MinerOffer) -> [GPUDevice] {
     offer.gpus.filter { device in
       (constraints.gpu.map { GPUName.matches(wanted: $0, offered: device.name) } ?? true)
-        && device.memoryMiB / 1024 >= constraints.minimumVRAM ?? 0
+        && Self.gibibytes(device.memoryMiB) >= constraints.minimumVRAM ?? 0
     }
   }
+
+  /// To the nearest GiB: a card sold with 24 GB reports 24,564 MiB, and its owner means 24.
+  private static func gibibytes(_ mebibytes: Int) -> Int { mebibytes / 1024 + (mebibytes % 1024 >= 512 ? 1 : 0) }
 }
 
 /// Dotted version numbers.

@@ -40,7 +40,7 @@ public struct Problem: Error, Hashable, Sendable {
       ("request_id", .string(requestID)), ("retryable", .bool(isRetryable)),
     ])
     if !errors.isEmpty { object.append("errors", .array(errors.map(\.json))) }
-    for member in extra.members { object[member.name] = member.value }
+    for member in extra.members where object[member.name] == nil { object.append(member.name, member.value) }
     return .object(object)
   }
 

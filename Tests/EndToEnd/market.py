@@ -132,6 +132,7 @@ class Market:
     def stop(self):
         """Ends everything; nothing may be left of it."""
         faults = []
+        self.cancel_all()
         for process in self.miners.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
@@ -155,6 +156,12 @@ class Market:
         shutil.rmtree(self.folder)
         if faults:
             raise AssertionError("; ".join(faults))
+
+    def cancel_all(self):
+        """Cancels what failed tests left, so that miners need not wait for it."""
+        if self.coordinator.poll() is None and any(process.poll() is None for process in self.miners.values()):
+            for job in self.get("/v1/jobs?status=assigned,running&limit=500").json().get("jobs", []):
+                self.post(f"/v1/jobs/{job['job_id']}/cancel", {"grace_seconds": 0})
 
     # The API
 

@@ -78,7 +78,7 @@ def main():
         unittest.TestSuite(tests).run(result)
         for test, trace in result.failures + result.errors:
             with say_lock:
-                print(f"\n=== FAILED {test.id()}\n{trace}", flush=True)
+                print(f"\n=== FAILED {test.id()}\n" + "\n".join(trace.splitlines()[-25:]), flush=True)
         return result
 
     with concurrent.futures.ThreadPoolExecutor(max(1, options.j)) as pool:

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct ValueTests {
   @Test func accessors() {
-    let all: [JSONValue] = [nil, true, 7, .decimal("0.5"), "s", [1], ["a": 1]]
+    let all: [JSONValue] = [.null, true, 7, .decimal("0.5"), "s", [1], ["a": 1]]
     #expect(all.map(\.kind) == ["null", "boolean", "number", "number", "string", "array", "object"])
     #expect(all.map(\.isNull) == [true, false, false, false, false, false, false])
     #expect(all.map(\.bool) == [nil, true, nil, nil, nil, nil, nil])

@@ -3,7 +3,7 @@ import Testing
 
 @Suite struct WriterTests {
   @Test func compact() {
-    let value: JSONValue = ["b": [1, .decimal("0.10"), true, nil, "x"], "a": [:], "c": []]
+    let value: JSONValue = ["b": [1, .decimal("0.10"), true, .null, "x"], "a": [:], "c": []]
     #expect(value.text == #"{"b":[1,0.10,true,null,"x"],"a":{},"c":[]}"#)
   }
 
@@ -45,7 +45,7 @@ import Testing
   /// Sorted by bytes at every depth: `Z` before `a`, and U+FFFF before U+10000, which UTF-16 would turn round.
   @Test func canonical() throws {
     let value: JSONValue = [
-      "\u{10000}": 1, "\u{FFFF}": 2, "a": [["z": 1, "b": .decimal("1.0")]], "Z": nil, "aa": "é\u{7F}", "": true,
+      "\u{10000}": 1, "\u{FFFF}": 2, "a": [["z": 1, "b": .decimal("1.0")]], "Z": .null, "aa": "é\u{7F}", "": true,
     ]
     let text = String(decoding: value.canonical, as: UTF8.self)
     #expect(

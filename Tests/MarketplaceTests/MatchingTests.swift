@@ -149,7 +149,7 @@ import Testing
     #expect(MinerOffer(json: bare.json) == bare)
     #expect(MinerOffer(json: ["runners": ["noop"], "slots": 1]) == bare)
     #expect(MinerOffer(json: ["slots": 1]) == nil && MinerOffer(json: ["runners": []]) == nil)
-    #expect(MinerOffer(json: nil) == nil && MinerOffer(json: [1]) == nil)
+    #expect(MinerOffer(json: .null) == nil && MinerOffer(json: [1]) == nil)
   }
 
   /// A price that can't be read is no offer: taking the list price instead would charge it.
@@ -160,6 +160,6 @@ import Testing
     #expect(price("0.05") == "0.050000" && price(.decimal("0.05")) == "0.050000" && price(2) == "2.000000")
     #expect(price("cheap") == nil && price(-1) == nil && price(.decimal("1e9")) == nil && price(true) == nil)
     #expect(MinerOffer(json: ["runners": [], "slots": 1, "price": "cheap"]) == nil)
-    #expect(MinerOffer(json: ["runners": [], "slots": 1, "price": nil])?.price == nil)
+    #expect(MinerOffer(json: ["runners": [], "slots": 1, "price": .null])?.price == nil)
   }
 }

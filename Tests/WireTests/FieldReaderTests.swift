@@ -189,7 +189,7 @@ import Wire
     #expect(read.status == 409 && read.code == "conflict" && read.detail == "no" && read.errors == sent.errors)
     #expect(read.isRetryable)
     #expect(read.extra["request_id"] == "r")
-    #expect(Problem(status: 500, json: ["message": "x"]) == nil && Problem(status: 500, json: nil) == nil)
+    #expect(Problem(status: 500, json: ["message": "x"]) == nil && Problem(status: 500, json: .null) == nil)
     #expect(Problem(status: 404, json: ["detail": "job not found"])?.code == "error")
   }
 

@@ -135,8 +135,8 @@ struct JobRoutes {
     } catch MarketError.refused(let refusal) {
       throw Problem(
         409, "state_forbids",
-        "the job has ended and stays in the history; DELETE /v1/jobs/\(id)/results removes what it left",
-        extra: JSONObject([("status", .string(refusal.state.rawValue))]))
+        "the job has ended: there is nothing to cancel, and it stays in the history (its results are under /results)",
+        extra: JSONObject([("job_status", .string(refusal.state.rawValue))]))
     }
   }
 }

@@ -59,8 +59,9 @@ struct LogRoutes {
         410, "results_purged", "the logs were removed at \(purged)",
         extra: JSONObject([("purged_at", .string(purged.description))]))
     }
-    let number = wish.tryNumber ?? job.lastTry
-    guard number > 0 else { return respond(Snapshot(tryNumber: 0, length: 0, end: nil), from: 0, wish, job: id) }
+    guard let number = try await number(wish, job) else {
+      return respond(Snapshot(tryNumber: 0, length: 0, end: nil), from: 0, wish, job: id)
+    }
     let snapshot = try await snapshot(id, number, wish.stream)
     let start = try await start(wish, snapshot, job: id)
     guard start <= snapshot.length || wish.follows else {
@@ -69,6 +70,18 @@ struct LogRoutes {
         errors: [FieldError("offset", "is past the end")])
     }
     return respond(snapshot, from: start, wish, job: id)
+  }
+
+  /// The try to show; nil while, or because, there is none. Who follows waits for the first one or the job's end.
+  private func number(_ wish: Wish, _ job: Job) async throws -> Int? {
+    var job = job
+    if let number = wish.tryNumber { return number }
+    while wish.follows, job.lastTry == 0, !job.state.isTerminal {
+      try await market.clock.sleep(for: Seconds(milliseconds: 200))
+      let (id, account) = (job.id, job.account)
+      job = try await market.store.read { try $0.ownJob(id, of: account) }
+    }
+    return job.lastTry > 0 ? job.lastTry : nil
   }
 
   private struct Snapshot {

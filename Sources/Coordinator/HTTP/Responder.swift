@@ -88,7 +88,7 @@ extension MarketError {
     case .accountNotFound: .notFound("account")
     case .refused(let refusal):
       Problem(
-        409, "state_forbids", refusal.description, extra: JSONObject([("status", .string(refusal.state.rawValue))]))
+        409, "state_forbids", refusal.description, extra: JSONObject([("job_status", .string(refusal.state.rawValue))]))
     case .staleLease:
       Problem(409, "stale_lease", "this lease is over: the job is no longer this miner's")
     case .idempotencyMismatch:

@@ -26,6 +26,7 @@ extension Response {
     if problem.status == 401 { headers[.wwwAuthenticate] = "Bearer realm=\"aitbc\"" }
     if problem.status == 426 {
       headers[.upgrade] = "websocket"
+      headers[.webSocketVersion] = "13"
       headers[.connection] = "Upgrade"
     }
     return Response(
@@ -50,6 +51,7 @@ extension HTTPField.Name {
   static let logSHA256 = name("X-Log-Sha256")
   static let contentTypeOptions = name("X-Content-Type-Options")
   static let link = name("Link")
+  static let webSocketVersion = name("Sec-WebSocket-Version")
 
   /// The names here are tokens (RFC 9110 §5.1); one that is not would be seen at once as a missing header.
   private static func name(_ text: String) -> HTTPField.Name { HTTPField.Name(text) ?? .userAgent }

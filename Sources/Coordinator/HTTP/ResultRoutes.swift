@@ -35,7 +35,7 @@ struct ResultRoutes {
     guard job.state.isTerminal else {
       throw Problem(
         425, "not_finished", "job not ready: it is \(job.state.rawValue)", retryAfter: 1,
-        extra: JSONObject([("status", .string(job.state.rawValue))]))
+        extra: JSONObject([("job_status", .string(job.state.rawValue))]))
     }
     if let purged = job.resultPurgedAt {
       throw Problem(

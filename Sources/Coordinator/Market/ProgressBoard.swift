@@ -9,16 +9,35 @@ final class ProgressBoard: Sendable {
   private struct State {
     var jobs: [JobID: Job] = [:]
     var dirty: Set<JobID> = []
+    /// Reports of tries whose start is not durable yet; at most one a lease.
+    var early: [JobID: Report] = [:]
   }
+
+  /// One report of a try.
+  struct Report: Sendable {
+    let tryNumber: Int
+    let percent: Int
+    let message: String?
+  }
+
+  /// A change, for the feed.
+  typealias Change = (message: JobProgress, account: AccountID)
 
   private let state = Mutex(State())
 
-  /// A job began to run, or a running one was met again.
-  func begin(_ job: Job) { state.withLock { $0.jobs[job.id] = job } }
+  /// A job began to run, or a running one was met again. What it reported before its start was durable is taken now.
+  func begin(_ job: Job, at now: Timestamp) -> Change? {
+    let report = state.withLock { state in
+      state.jobs[job.id] = job
+      return state.early.removeValue(forKey: job.id)
+    }
+    return report.flatMap { self.report(job.id, $0, at: now) }
+  }
 
   func end(_ job: JobID) {
     state.withLock { state in
       state.jobs[job] = nil
+      state.early[job] = nil
       state.dirty.remove(job)
     }
   }
@@ -26,12 +45,14 @@ final class ProgressBoard: Sendable {
   func knows(_ job: JobID) -> Bool { state.withLock { $0.jobs[job] != nil } }
 
   /// Takes a report. The message for the feed, or nil when nothing changed or the job does not run.
-  func report(_ id: JobID, tryNumber: Int, percent: Int, message: String?, at now: Timestamp) -> (
-    message: JobProgress, account: AccountID
-  )? {
+  func report(_ id: JobID, _ report: Report, at now: Timestamp) -> Change? {
     state.withLock { state in
-      guard var job = state.jobs[id], job.lastTry == tryNumber,
-        job.report(progress: percent, message: message.map { String($0.prefix(512)) })
+      guard var job = state.jobs[id], job.lastTry >= report.tryNumber else {
+        state.early[id] = report
+        return nil
+      }
+      guard job.lastTry == report.tryNumber,
+        job.report(progress: report.percent, message: report.message.map { String($0.prefix(512)) })
       else { return nil }
       state.jobs[id] = job
       state.dirty.insert(id)

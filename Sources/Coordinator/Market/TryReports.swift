@@ -20,7 +20,7 @@ extension Market {
     let facts = [(LogStream.stdout, report.stdout), (LogStream.stderr, report.stderr)]
     let missing = try await logs.finish(lease, facts: facts)
     guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
-    let end = tryEnd(of: report)
+    let end = tryEnd(of: report, resultLimit: configuration.inlineResultLimit)
     let backoff = retryDelay(after: lease.tryNumber)
     let now = clock.now
     do {
@@ -97,8 +97,12 @@ extension Market {
     return Backoff.betweenTries.delay(attempt: tryNumber - 1, using: &random)
   }
 
-  private func tryEnd(of report: TryReport) -> TryEnd {
+  private func tryEnd(of report: TryReport, resultLimit: Int) -> TryEnd {
     guard let error = report.error else {
+      if let result = report.result, result.encoded.count > resultLimit {
+        let message = "its result has more than \(resultLimit) bytes; larger ones are artifacts"
+        return .failed(JobError(.outputTooLarge, message), exitCode: report.exitCode)
+      }
       return .completed(exitCode: report.exitCode ?? 0, result: report.result)
     }
     return error.code == .canceled ? .canceled : .failed(error, exitCode: report.exitCode)

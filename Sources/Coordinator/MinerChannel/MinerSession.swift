@@ -128,8 +128,13 @@ extension MinerSession {
     let ids = leases.map(\.job).filter { !market.progress.knows($0) }
     guard !ids.isEmpty else { return }
     for job in try await market.store.read({ store in try ids.compactMap { try store.job($0) } }) {
-      if job.state == .running || job.state == .canceling { market.progress.begin(job) }
+      if job.state == .running || job.state == .canceling { publish(market.progress.begin(job, at: market.clock.now)) }
     }
+  }
+
+  private func publish(_ change: ProgressBoard.Change?) {
+    guard let change else { return }
+    market.hub.publish(progress: change.message, account: change.account)
   }
 
   /// A try that the rows give to this miner but that it does not name. A miner that forgot everything may have started
@@ -196,11 +201,8 @@ extension MinerSession {
       market.dispatcher.drain(miner)
     case .progress(let token, let percent, let text):
       guard let lease = own(token, of: miner) else { return nil }
-      if let progress = market.progress.report(
-        lease.job, tryNumber: lease.tryNumber, percent: percent, message: text, at: market.clock.now)
-      {
-        market.hub.publish(progress: progress.message, account: progress.account)
-      }
+      let report = ProgressBoard.Report(tryNumber: lease.tryNumber, percent: percent, message: text)
+      publish(market.progress.report(lease.job, report, at: market.clock.now))
     case .started(let token):
       guard let lease = own(token, of: miner) else { return nil }
       return { [self] in await start(lease) }
@@ -251,7 +253,7 @@ extension MinerSession {
     let operation = StartTry(leaseHash: lease.hash, miner: lease.miner, now: market.clock.now)
     do {
       let job = try await market.store.write { try operation.run(in: $0) }
-      if !job.state.isTerminal { market.progress.begin(job) }
+      if !job.state.isTerminal { publish(market.progress.begin(job, at: market.clock.now)) }
     } catch MarketError.staleLease {
       // Its end was faster.
     } catch {

@@ -40,8 +40,6 @@ public struct CoordinatorConfiguration: Sendable {
   public var connectionLimit = 12_000
   /// An HTTP connection that says nothing is closed after this. Default 75 s.
   public var idleTimeout = Seconds(75)
-  /// How long a stop waits for requests in progress. Default 10 s.
-  public var stopGrace = Seconds(10)
   /// How long an idempotency key's answer is kept. Default 24 h.
   public var idempotencyTerm = Seconds(86_400)
 

@@ -29,6 +29,8 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
     channel.eventLoop.makeCompletedFuture {
+      // Most connections receive little: small buffers keep an idle one small.
+      try channel.syncOptions?.setOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
       let operations = channel.pipeline.syncOperations
       try operations.addHandler(FirstRequestDeadline(timeout: idleTimeout))
       let kind = try upgrader.configurePipeline(of: channel) { channel in

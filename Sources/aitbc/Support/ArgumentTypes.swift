@@ -5,6 +5,9 @@ import Marketplace
 struct TimeSpan: ExpressibleByArgument, Hashable, Sendable {
   let seconds: Seconds
 
+  /// As help shows a default.
+  var defaultValueDescription: String { "\(seconds.whole)s" }
+
   init(_ seconds: Seconds) { self.seconds = seconds }
 
   init?(argument: String) {

@@ -67,9 +67,11 @@ struct FleetTests {
     let record = Self.record(1, slots: 1)
     let old = Self.join(&fleet, record)
     let new = Self.join(&fleet, record)
-    #expect(!fleet.disconnect(record.id, connection: old))
+    let oldCounted = fleet.disconnect(record.id, connection: old)
+    #expect(!oldCounted)
     #expect(fleet.status(of: record.id) == .online)
-    #expect(fleet.disconnect(record.id, connection: new))
+    let newCounted = fleet.disconnect(record.id, connection: new)
+    #expect(newCounted)
     #expect(fleet.status(of: record.id) == .offline)
   }
 }

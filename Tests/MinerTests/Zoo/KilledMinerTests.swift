@@ -55,7 +55,7 @@ extension PayloadZooTests {
   }
 
   /// The supervisor's own death: the main process dies with it, the rest is found by its marker.
-  @Test(arguments: ["tree", "sessions", "ignore-term"])
+  @Test(arguments: ["tree", "sessions", "ignore-term", "deaf-thread"])
   func `kill -9 of a supervisor ends what it supervised`(payload: String) async throws {
     let run = try await ZooRun.visit(["zoo", payload], in: .bare, act: { kill($0.supervisor, SIGKILL) })
     #expect(run.end.outcome == .supervisorLost)

@@ -71,6 +71,10 @@ struct Animal: Sendable, CustomTestStringConvertible {
       arguments: ["zoo", "sessions"], treatment: .terminate(grace: 100), outcome: .signaled(number: 15),
       leavesStrays: true),
     Animal(arguments: ["zoo", "threads"], treatment: .kill, outcome: .signaled(number: 9)),
+    // Its first thread has ended and others run: /proc shows it as a zombie, and it is none.
+    Animal(arguments: ["zoo", "deaf-thread"], treatment: .terminate(grace: 100), outcome: .signaled(number: 9)),
+    Animal(arguments: ["zoo", "deaf-thread"], treatment: .kill, outcome: .signaled(number: 9)),
+    Animal(arguments: ["zoo", "deaf-thread"], treatment: .timeout(milliseconds: 100), outcome: .signaled(number: 9)),
     Animal(arguments: ["zoo", "thread-exit"], treatment: .timeout(milliseconds: 300), outcome: .signaled(number: 15)),
     Animal(
       arguments: ["zoo", "bye"], treatment: .terminate(grace: 30_000), outcome: .exited(code: 7), output: "ready\nbye\n"

@@ -21,7 +21,7 @@ extension PayloadZooTests {
 
   @Test(
     .enabled(if: canSandbox),
-    arguments: ["/root", "/home", "/var/lib", "/etc/shadow", "/work", "/sys/kernel", "/dev/mem", "/boot"])
+    arguments: ["/root", "/home", "/var/lib", "/etc/shadow", "/srv", "/sys/kernel", "/dev/mem", "/boot"])
   func `a sandboxed job can't read what is not the system's`(path: String) async throws {
     let run = try await ZooRun.visit(["zoo", "can-read", path], in: .bubblewrap)
     if path == "/etc/shadow" {

@@ -159,6 +159,7 @@ let zooSource = #"""
     if (IS("invalid-utf8")) { say("\xff\xfe\xc3(\x80 end"); return 0; }
     if (IS("remove-cwd")) { char path[4096]; return getcwd(path, sizeof path) && rmdir(path) == 0 ? 0 : 82; }
     if (IS("threads")) return threads();
+    if (IS("deaf-thread")) { pthread_t t; signal(SIGTERM, SIG_IGN); pthread_create(&t, NULL, thread_rest, NULL); say("ready\n"); pthread_exit(NULL); }
     if (IS("thread-exit")) { pthread_t t; pthread_create(&t, NULL, thread_rest, NULL); pthread_exit(NULL); }
     if (IS("zombies")) return zombies();
     if (IS("stop")) { say("ready\n"); raise(SIGSTOP); rest(); }

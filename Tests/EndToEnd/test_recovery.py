@@ -1,0 +1,253 @@
+"""Killed coordinators and miners: nothing that was answered is lost, nothing runs twice."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import requests
+
+from market import BINARY, Market, MarketTest, marker, messages, processes, until
+
+
+class CoordinatorKilled(MarketTest):
+    miner_options = ("--slots", "3", "--sandbox", "none")
+    slowness = 9
+
+    def test_running_job_finishes_once(self):
+        counter = self.market.folder / "counter"
+        job = self.market.shell(f"echo run >> {counter}; echo up; while [ ! -e {counter}.go ]; do sleep 0.05; done; echo end")
+        self.market.until_log(job, "up")
+        self.market.restart(signal.SIGKILL)
+        counter.with_suffix(".go").touch()
+        ended = self.market.finished(job, 40)
+        self.assertEqual((ended["status"], ended["try"]), ("completed", 1))
+        self.assertEqual(counter.read_text(), "run\n")
+        self.assertEqual(self.market.get(f"/v1/jobs/{job}/logs").text, "up\nend\n")
+
+    def test_job_that_ends_while_it_is_away(self):
+        done, go = self.market.folder / "away.done", self.market.folder / "away.go"
+        job = self.market.shell(f"echo up; while [ ! -e {go} ]; do sleep 0.05; done; seq 1 1000; "
+                                f"echo x > $AITBC_OUTPUT_DIR/x; touch {done}")
+        self.market.until_log(job, "up")
+        self.market.end(self.market.coordinator, signal.SIGKILL)
+        go.touch()
+        until(done.exists, "the program has ended")
+        self.market.start()
+        ended = self.market.finished(job, 40)
+        self.assertEqual((ended["status"], ended["try"]), ("completed", 1))
+        self.assertEqual(self.market.get(f"/v1/jobs/{job}/logs").text, "up\n" + "".join(f"{n}\n" for n in range(1, 1001)))
+        self.assertEqual(self.market.get(f"/v1/jobs/{job}/artifacts/x").text, "x\n")
+
+    def test_every_accepted_job_is_there(self):
+        """Killed under load, three times."""
+        accepted, headers = [], {"X-Api-Key": self.market.client_key}
+        for _ in range(3):
+            stop = threading.Event()
+
+            def load():
+                session = requests.Session()
+                while not stop.is_set():
+                    try:
+                        answer = session.post(
+                            self.market.url + "/v1/jobs", headers=headers, timeout=10,
+                            json={"payload": {"type": "noop"}, "constraints": {"region": "nowhere"}})
+                        if answer.status_code == 201:
+                            accepted.append(answer.json()["job_id"])
+                    except OSError:
+                        return
+
+            threads = [threading.Thread(target=load) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            before = len(accepted)
+            until(lambda: len(accepted) > before + 20, "some are accepted")
+            self.market.coordinator.kill()
+            stop.set()
+            for thread in threads:
+                thread.join()
+            self.market.coordinator.wait()
+            self.market.start()
+        missing = [job for job in accepted if self.market.get(f"/v1/jobs/{job}").status_code != 200]
+        self.assertEqual(missing, [])
+
+    def test_cancel_just_before_the_kill_is_kept(self):
+        word = marker()
+        job = self.market.shell("echo up; exec sleep 600", env={"MARK": word})
+        self.market.until_log(job, "up")
+        self.assertEqual(self.market.post(f"/v1/jobs/{job}/cancel").status_code, 202)
+        self.market.restart(signal.SIGKILL)
+        self.assertEqual(self.market.finished(job, 40)["status"], "canceled")
+        until(lambda: not processes(word), "its processes are gone", 10)
+
+    def test_stopped_with_a_running_job(self):
+        go = self.market.folder / "stop.go"
+        job = self.market.shell(f"echo up; while [ ! -e {go} ]; do sleep 0.05; done")
+        self.market.until_log(job, "up")
+        self.assertEqual(self.market.restart(), 0)
+        go.touch()
+        ended = self.market.finished(job, 40)
+        self.assertEqual((ended["status"], ended["try"]), ("completed", 1))
+
+    def test_a_client_that_waits_rides_over_it(self):
+        go = self.market.folder / "ride.go"
+        job = self.market.shell(f"echo up; while [ ! -e {go} ]; do sleep 0.05; done")
+        self.market.until_log(job, "up")
+        found = []
+        watch = threading.Thread(target=lambda: found.append(self.market.client("watch", job)))
+        watch.start()
+        self.market.restart(signal.SIGKILL)
+        go.touch()
+        watch.join()
+        self.assertEqual(found[0].returncode, 0, found[0].stderr)
+
+
+class MinerKilled(MarketTest):
+    options = ("--lease", "3s")
+    with_miner = False
+    slowness = 10
+
+    def test_runs_elsewhere_within_lease_and_two_seconds(self):
+        first = self.market.miner("first", "--sandbox", "none")
+        word = marker()
+        job = self.market.shell('echo "try $AITBC_TRY"; [ $AITBC_TRY = 2 ] || sleep 600; true', env={"MARK": word})
+        self.market.until_log(job, "try 1")
+        self.market.miner("second", "--sandbox", "none")
+        first.kill()
+        first.wait()
+        killed = time.monotonic()
+        until(lambda: (found := self.market.job(job))["try"] == 2 and found["status"] in ("running", "completed"),
+              "it runs elsewhere", 15)
+        self.assertLess(time.monotonic() - killed, 5)
+        ended = self.market.finished(job)
+        self.assertEqual((ended["status"], ended["try"]), ("completed", 2))
+        tries = self.market.get(f"/v1/jobs/{job}/tries").json()["tries"]
+        self.assertEqual([one["state"] for one in tries], ["lost", "completed"])
+        self.assertNotEqual(tries[0]["miner_id"], tries[1]["miner_id"])
+        until(lambda: not processes(word), "the first try's processes are gone", 5)
+        self.assertEqual(self.market.get(f"/v1/jobs/{job}/logs?try=1").text, "try 1\n")
+        self.assertEqual(self.market.get(f"/v1/jobs/{job}/logs").text, "try 2\n")
+        # Without tries left, the job is lost.
+        last = self.market.shell("echo up; exec sleep 600", max_tries=1)
+        self.market.until_log(last, "up")
+        self.market.miners["second"].kill()
+        self.market.miners["second"].wait()
+        lost = self.market.finished(last, 15)
+        self.assertEqual((lost["status"], lost["state"], lost["error_detail"]["code"]), ("lost", "FAILED", "LOST"))
+
+
+class MinerStops(MarketTest):
+    with_miner = False
+    slowness = 2
+
+    def test_once_drains_and_twice_leaves(self):
+        go = self.market.folder / "drain.go"
+        miner = self.market.miner("drains", "--sandbox", "none")
+        job = self.market.shell(f"echo up; while [ ! -e {go} ]; do sleep 0.05; done")
+        self.market.until_log(job, "up")
+        miner.send_signal(signal.SIGTERM)
+        until(lambda: self.market.fleet()["drains"] == "draining", "it drains")
+        waiting = self.market.submit("true")
+        go.touch()
+        self.assertEqual(self.market.finished(job)["status"], "completed")
+        self.assertEqual(miner.wait(10), 0)
+        self.assertEqual(self.market.job(waiting)["status"], "pending")
+        self.market.post(f"/v1/jobs/{waiting}/cancel")
+
+        word = marker()
+        miner = self.market.miner("leaves", "--sandbox", "none")
+        job = self.market.shell("echo up; exec sleep 600", env={"MARK": word}, max_tries=1)
+        self.market.until_log(job, "up")
+        miner.send_signal(signal.SIGTERM)
+        until(lambda: self.market.fleet()["leaves"] == "draining", "it drains")
+        miner.send_signal(signal.SIGTERM)
+        miner.wait(15)
+        until(lambda: not processes(word), "its processes are gone", 5)
+
+
+class Secrets(MarketTest):
+    """Keys and lease tokens stand in no log, answer, page or file of results. The miner here is this test."""
+
+    with_miner = False
+
+    def test_keys_and_tokens(self):
+        channel = self.market.feed("/v1/miners/ws", self.market.miner_key)
+        channel.send(json.dumps({
+            "type": "hello", "instance": os.urandom(32).hex(), "name": "test", "version": "1", "fresh": True, "leases": [],
+            "capabilities": {"runners": ["process"], "slots": 1, "cpus": 1, "memory_mb": 1000, "gpus": [], "labels": {}}}))
+        self.assertEqual(json.loads(channel.recv())["type"], "welcome")
+        job = self.market.submit("true")
+        token = messages(channel, lambda one: one["type"] == "assign")[-1]["lease_token"]
+        self.assertGreaterEqual(len(token), 32)
+        channel.send(json.dumps({"type": "accept", "lease_token": token}))
+        channel.send(json.dumps({"type": "started", "lease_token": token}))
+        self.market.until(job, "running")
+        miner = {"X-Api-Key": self.market.miner_key}
+        address = f"{self.market.url}/v1/leases/{token}/artifacts/"
+        self.assertProblem(requests.put(address + "x", data=b"x", headers=miner, timeout=20), 422)
+        for path in ("..%2fx", "%2e%2e/x", "a%00b", "a%5cb"):
+            with self.subTest(path):
+                answer = requests.put(address + path, data=b"x", timeout=20, headers=miner | {
+                    "Repr-Digest": "sha-256=:LXEWQrcmsEQBYnyp+6wy9chTD7GQPMTbAiWHF5IaSIE=:"})
+                self.assertIn(answer.status_code, (404, 422), answer.text)
+        self.assertEqual(requests.put(address + "x", data=b"x", timeout=20).status_code, 401)
+        stale = f"{self.market.url}/v1/leases/{'A' * len(token)}/artifacts/x"
+        self.assertProblem(requests.put(stale, data=b"x", headers=miner, timeout=20), 409)
+        for wrong in ("nothing", "", "{", '{"type":"done","lease_token":"' + "A" * len(token) + '"}'):
+            channel.send(wrong)
+        seen = [self.market.get(f"/v1/jobs/{job}{path}").text for path in ("", "/tries")]
+        self.assertEqual(self.market.job(job)["status"], "running")
+        channel.send(json.dumps({
+            "type": "failed", "lease_token": token, "error": {"code": "RUNNER_FAILED", "message": "by the test"},
+            "usage": {"wall_ms": 1, "user_ms": 0, "system_ms": 0, "max_rss_kib": 0}, "artifacts": [],
+            "logs": {name: {"length": 0, "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+                     for name in ("stdout", "stderr")}}))
+        self.market.finished(job)
+        channel.shutdown()
+        self.market.get("/v1/jobs?limit=1", headers={"X-Api-Key": "ak_someone_guessing"})
+        seen += [self.market.get(path).text for path in (
+            f"/v1/jobs/{job}", f"/v1/jobs/{job}/tries", f"/v1/jobs/{job}/result", "/v1/jobs", "/v1/miners", "/v1/account",
+            "/v1/keys", "/")]
+        seen.append(self.market.get(f"/v1/jobs/{job}/download").content.decode("latin-1"))
+        files = [path for path in self.market.folder.rglob("*")
+                 if path.is_file() and "keys" not in path.parts and not path.is_symlink()]
+        seen += [path.read_bytes().decode("latin-1") for path in files]
+        self.assertTrue(any(path.name == "market.db" for path in files))
+        for name, secret in (("client", self.market.client_key), ("miner", self.market.miner_key),
+                             ("admin", self.market.admin_key), ("lease", token), ("guess", "ak_someone_guessing")):
+            with self.subTest(name):
+                self.assertFalse(any(secret in text for text in seen))
+
+    def test_key_files_are_private(self):
+        for role in ("client", "miner", "admin"):
+            with self.subTest(role):
+                self.assertEqual((self.market.folder / "keys" / f"{role}.key").stat().st_mode & 0o777, 0o600)
+
+
+class Start(MarketTest):
+    with_miner = False
+
+    def test_two_coordinators_do_not_share_a_folder(self):
+        done = subprocess.run(
+            [BINARY, "coordinator", "--port", "0", "--data-dir", "data", "--keys-dir", "keys"], timeout=20,
+            cwd=self.market.folder, env=self.market.environment, capture_output=True, text=True)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertNotIn("listening", done.stdout)
+
+    def test_keys_survive_a_restart(self):
+        before = self.market.client_key
+        self.market.restart()
+        self.assertEqual(self.market.client_key, before)
+        self.assertEqual(self.market.get("/v1/jobs").status_code, 200)
+
+    def test_page(self):
+        folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        market = Market("--web-dir", os.path.join(folder, "web-static"))
+        try:
+            answer = requests.get(market.url + "/", timeout=20)
+            self.assertEqual((answer.status_code, answer.headers["Content-Type"].split(";")[0]), (200, "text/html"))
+            self.assertIn("Content-Security-Policy", answer.headers)
+        finally:
+            market.stop()
