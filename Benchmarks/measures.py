@@ -11,8 +11,8 @@ from feed import Feed
 from market import Failure, Market, pin
 
 CONNECTIONS = 64
-BATCH = 1_000
-SLOTS = 256
+BATCH = 1_000  # the most that a request may hold
+SLOTS = 1_000  # the best of 64, 256, 512 and 1,000
 RUN_SECONDS = 300
 JOB = {"payload": {"type": "noop"}}
 

@@ -49,10 +49,12 @@ int main(int count, char **words) {
   run("PRAGMA wal_autocheckpoint = 4096");
   expect("PRAGMA journal_mode", "wal");
   expect("PRAGMA synchronous", "2");
-  run("CREATE TABLE jobs (key INTEGER PRIMARY KEY, id TEXT NOT NULL, state INTEGER NOT NULL, body TEXT NOT NULL) STRICT");
+  run("CREATE TABLE jobs (key INTEGER PRIMARY KEY, id TEXT NOT NULL, state INTEGER NOT NULL, body TEXT NOT NULL)"
+      " STRICT");
 
   sqlite3_stmt *insert;
-  check(sqlite3_prepare_v2(database, "INSERT INTO jobs (id, state, body) VALUES (?, 0, ?)", -1, &insert, NULL), "insert");
+  static const char sql[] = "INSERT INTO jobs (id, state, body) VALUES (?, 0, ?)";
+  check(sqlite3_prepare_v2(database, sql, -1, &insert, NULL), sql);
   static const char body[] = "{\"payload\":{\"type\":\"noop\"},\"priority\":\"normal\",\"ttl_seconds\":900}";
   double start = now();
   for (long row = 0; row < rows; row++) {

@@ -18,6 +18,7 @@ import requests
 import websocket
 
 BINARY = os.environ["AITBC_BIN"]
+LIVE = set()
 TERMINAL = ("completed", "failed", "canceled", "expired", "lost")
 
 
@@ -63,7 +64,12 @@ class Market:
         self.session = requests.Session()
         self.session.trust_env = False
         self.coordinator = None
-        self.start()
+        LIVE.add(self)
+        try:
+            self.start()
+        except BaseException:
+            self.abandon()
+            raise
 
     def tools(self):
         """A folder in which `aitbc` is the executable under test."""
@@ -154,12 +160,25 @@ class Market:
         if left:
             faults.append(f"processes of jobs were left: {left}")
         shutil.rmtree(self.folder)
+        LIVE.discard(self)
         if faults:
             raise AssertionError("; ".join(faults))
 
+    def abandon(self):
+        """Ends everything at once. A job's processes go with their miner."""
+        for process in [self.coordinator, *self.miners.values()]:
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        LIVE.discard(self)
+
     def cancel_all(self):
         """Cancels what failed tests left, so that miners need not wait for it."""
-        if self.coordinator.poll() is None and any(process.poll() is None for process in self.miners.values()):
+        if self.coordinator.poll() is not None:
+            for process in self.miners.values():
+                process.kill()
+        elif any(process.poll() is None for process in self.miners.values()):
             for job in self.get("/v1/jobs?status=assigned,running&limit=500").json().get("jobs", []):
                 self.post(f"/v1/jobs/{job['job_id']}/cancel", {"grace_seconds": 0})
 

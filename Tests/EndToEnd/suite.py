@@ -2,6 +2,8 @@
 
 import argparse
 import concurrent.futures
+import os
+import signal
 import sys
 import threading
 import time
@@ -57,6 +59,15 @@ def classes(suite):
     return found
 
 
+def interrupted(number, _):
+    """Leaves nothing behind when it is stopped."""
+    from market import LIVE
+
+    for market in list(LIVE):
+        market.abandon()
+    os._exit(128 + number)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("-k", default="", metavar="PATTERN")
@@ -64,6 +75,8 @@ def main():
     parser.add_argument("-v", action="store_true")
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
     groups = {}
     for kind, tests in classes(unittest.TestLoader().discover(str(HERE), "test_*.py", str(HERE))).items():
         tests = [test for test in tests if options.k in test.id()]

@@ -234,8 +234,9 @@ class FeedOverRestart(MarketTest):
         first = json.loads(feed.recv())
         job = self.market.run("true")["job_id"]
         messages(feed, lambda one: one["type"] == "end" and one["job_id"] == job)
-        self.assertEqual(self.market.restart(), 0)
+        self.market.coordinator.terminate()
         close = messages(feed)[-1]
+        self.assertEqual(self.market.restart(), 0)
         self.assertEqual(close["code"], 1012)
         self.assertRegex(close["reason"], r"^reconnect_after_ms=\d+$")
         again = self.market.feed(f"/v1/jobs/ws?after={first['seq']}&epoch={first['epoch']}")

@@ -109,14 +109,17 @@ final class Dispatcher: Sendable {
       try Claim(miner: miner, classes: classes, leases: leases, now: now).run(in: market)
     }
     let start = clock.monotonic
-    let (link, term) = state.withLock { state in
+    let (link, term, cancels) = state.withLock { state in
+      var cancels: [String: Seconds] = [:]
       for item in claimed {
+        // A cancel may have come between the commit and here.
+        cancels[item.lease] = state.cancels[item.attempt.leaseHash]
         state.leases.grant(
           hash: item.attempt.leaseHash, job: item.job.id, tryNumber: item.attempt.number, miner: miner,
           token: item.lease, at: start)
         state.fleet.hold(item.attempt.leaseHash, by: miner)
       }
-      return (state.links[miner], state.leases.term)
+      return (state.links[miner], state.leases.term, cancels)
     }
     // A miner that left meanwhile gets none of these messages; at its return it does not name the leases, and they go
     // back to the queue.
@@ -126,6 +129,7 @@ final class Dispatcher: Sendable {
           Assignment(
             job: item.job.id, tryNumber: item.attempt.number, attempt: item.job.attempt, lease: item.lease,
             leaseMilliseconds: term.milliseconds, specification: item.job.specification)))
+      if let grace = cancels[item.lease] { link?.send(.cancel(lease: item.lease, grace: grace)) }
     }
     return !claimed.isEmpty
   }

@@ -24,6 +24,10 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     } catch {
       response = .problem(problem(for: error, request: request, id: id), requestID: id)
     }
+    if request.method == .head, let length = response.body.contentLength, length > 0 {
+      response.headers[.contentLength] = String(length)
+      response.body = ResponseBody()
+    }
     response.headers[.requestID] = id
     response.headers[.contentTypeOptions] = "nosniff"
     log.debug(

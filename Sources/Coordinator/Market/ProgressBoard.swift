@@ -63,6 +63,14 @@ final class ProgressBoard: Sendable {
     }
   }
 
+  /// What a try reported last.
+  func percent(of job: JobID, tryNumber: Int) -> Int? {
+    state.withLock { state in
+      if let known = state.jobs[job], known.lastTry == tryNumber { return known.progress }
+      return state.early[job].flatMap { $0.tryNumber == tryNumber ? $0.percent : nil }
+    }
+  }
+
   /// The job with the latest progress in it.
   func overlay(_ job: Job) -> Job {
     guard !job.state.isTerminal, let known = state.withLock({ $0.jobs[job.id] }), known.lastTry == job.lastTry else {

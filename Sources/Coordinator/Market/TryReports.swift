@@ -1,5 +1,6 @@
 import Clocks
 import Cryptography
+import JSON
 import Marketplace
 import Store
 import Wire
@@ -22,6 +23,7 @@ extension Market {
     guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
     let end = tryEnd(of: report, resultLimit: configuration.inlineResultLimit)
     let backoff = retryDelay(after: lease.tryNumber)
+    let progress = progress.percent(of: lease.job, tryNumber: lease.tryNumber)
     let now = clock.now
     do {
       let job = try await store.write { market in
@@ -36,7 +38,7 @@ extension Market {
           leaseHash: lease.hash, miner: lease.miner, end: end,
           facts: EndTry.Facts(
             usage: report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr)),
-          backoff: backoff, now: now
+          progress: progress, backoff: backoff, now: now
         ).run(in: market)
       }
       settle(job, lease: lease, hasFiles: report.hasFiles)

@@ -74,7 +74,7 @@ public final class MinerDaemon: Sendable {
   ///   `CancellationError` when the task was canceled, with all payloads killed.
   public func run() async throws {
     try configuration.validate()
-    let work = try WorkDirectory(path: configuration.workDirectory)
+    let work = try await WorkDirectory.open(configuration.workDirectory, clock: clock)
     let sandbox = try await SandboxProbe(
       mode: configuration.sandbox, readable: configuration.sandboxReadable,
       hidden: configuration.sandboxHidden + [work.path], executable: configuration.supervisorExecutable

@@ -1,6 +1,8 @@
 import CSupervisor
+public import Clocks
 import Cryptography
 import Glibc
+import Marketplace
 import ResultPackage
 
 /// The miner's own folder (`--work-dir`): its identity, its lock and a folder for each try.
@@ -17,7 +19,22 @@ public final class WorkDirectory: Sendable {
 
   /// Opens or makes the folder and clears what an earlier miner left. Throws ``FileError``; `EWOULDBLOCK` when
   /// another miner works in it.
-  public init(path: String) throws {
+  public static func open(_ path: String, clock: any MarketClock) async throws -> WorkDirectory {
+    // A process that is being spawned shares the lock for the instant before its exec: a dead miner's last one, too.
+    for _ in 0..<lockAttempts {
+      do {
+        return try WorkDirectory(path: path)
+      } catch let error as FileError where error.code == EWOULDBLOCK {
+        try await clock.sleep(for: Seconds(milliseconds: 50))
+      }
+    }
+    return try WorkDirectory(path: path)
+  }
+
+  /// A second in all.
+  private static let lockAttempts = 20
+
+  private init(path: String) throws {
     // Absolute and without links: jobs are shown the very path, and their supervisor works in another folder.
     let path = try Self.makePath(path)
     self.path = path

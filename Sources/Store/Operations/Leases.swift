@@ -110,17 +110,21 @@ public struct EndTry: Sendable {
   public var miner: MinerID?
   public var end: TryEnd
   public var facts: Facts
+  /// The last progress that was reported, which the row may not have yet.
+  public var progress: Int?
   /// The wait before another try.
   public var backoff: Seconds
   public var now: Timestamp
 
   public init(
-    leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), backoff: Seconds, now: Timestamp
+    leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), progress: Int? = nil, backoff: Seconds,
+    now: Timestamp
   ) {
     self.leaseHash = leaseHash
     self.miner = miner
     self.end = end
     self.facts = facts
+    self.progress = progress
     self.backoff = backoff
     self.now = now
   }
@@ -157,6 +161,7 @@ public struct EndTry: Sendable {
       job = try market.change(job, at: now) { job throws(TransitionRefused) in try job.start(at: now) }
     }
     return try market.change(job, at: now) { job throws(TransitionRefused) in
+      if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
       try job.end(end, backoff: backoff, at: now)
     }
   }

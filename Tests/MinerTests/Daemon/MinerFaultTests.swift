@@ -108,8 +108,8 @@ extension MinerDaemonTests {
   }
 
   @Test func `with renewals a job outlives many leases`() async throws {
-    let miner = try await MinerHarness.start(behaviour: { $0.leaseMilliseconds = 300 })
-    let lease = miner.coordinator.assign(.script("sleep 1.2; echo survived"))
+    let miner = try await MinerHarness.start(behaviour: { $0.leaseMilliseconds = 2_000 })
+    let lease = miner.coordinator.assign(.script("sleep 4.5; echo survived"))
     #expect(try await miner.report(lease).error == nil)
     #expect(miner.coordinator.text(lease) == "survived\n")
     try await miner.finish()

@@ -1,4 +1,5 @@
 import CSupervisor
+import Clocks
 import Foundation
 import ResultPackage
 import Testing
@@ -7,6 +8,9 @@ import Testing
 
 @Suite("The miner's folder")
 struct WorkDirectoryTests {
+  /// Waits for the lock as a miner does.
+  private func open(_ path: String) async throws -> WorkDirectory { try await .open(path, clock: SystemClock()) }
+
   @Test func `a job's folder has all that the contract names, and goes away whole`() throws {
     let folder = try TemporaryFolder()
     let job = try JobDirectory.create(at: folder.path + "/j")
@@ -42,29 +46,29 @@ struct WorkDirectoryTests {
     #expect(try String(contentsOfFile: outside + "/deep/file", encoding: .utf8) == "keep")
   }
 
-  @Test func `two miners don't share a folder, one after the other may and is the same miner`() throws {
+  @Test func `two miners don't share a folder, one after the other may and is the same miner`() async throws {
     let folder = try TemporaryFolder()
     let path = folder.path + "/miner"
-    var first: WorkDirectory? = try WorkDirectory(path: path)
+    var first: WorkDirectory? = try await open(path)
     let instance = try #require(first?.instance)
     #expect(instance.utf8.count >= 32)
-    #expect(throws: FileError.self) { try WorkDirectory(path: path) }
+    await #expect(throws: FileError.self) { try await open(path) }
     first = nil
-    #expect(try WorkDirectory(path: path).instance == instance)
+    #expect(try await open(path).instance == instance)
     let mode = try FileManager.default.attributesOfItem(atPath: path + "/instance")[.posixPermissions] as? Int
     #expect(mode == 0o600)
   }
 
-  @Test func `a damaged identity is replaced`() throws {
+  @Test func `a damaged identity is replaced`() async throws {
     let folder = try TemporaryFolder()
     try Data("short".utf8).write(to: URL(filePath: folder.path + "/instance"))
-    #expect(try WorkDirectory(path: folder.path).instance.utf8.count >= 32)
+    #expect(try await open(folder.path).instance.utf8.count >= 32)
   }
 
   @Test func `what a killed miner left is ended and removed, other processes are not touched`() async throws {
     let zoo = try Zoo.program
     let folder = try TemporaryFolder()
-    var miner: WorkDirectory? = try WorkDirectory(path: folder.path)
+    var miner: WorkDirectory? = try await open(folder.path)
     let job = try #require(try miner?.makeJobDirectory("job.1"))
     let mine = "\(SupervisedCommand.markerName)=\(job.marker)"
     // The same text as the end of another value, and another value: not ours.
@@ -72,12 +76,13 @@ struct WorkDirectoryTests {
     let leftover = try startTool([zoo, "ignore-term"], environment: [mine])
     let stranger = try startTool([zoo, "ignore-term"], environment: [other, "X\(mine)"])
     defer {
+      kill(leftover, SIGKILL)
       kill(stranger, SIGKILL)
       waitpid(stranger, nil, 0)
     }
     try Data("junk".utf8).write(to: URL(filePath: folder.path + "/jobs/not-a-job"))
     miner = nil
-    _ = try WorkDirectory(path: folder.path)
+    _ = try await open(folder.path)
     var status: Int32 = 0
     #expect(waitpid(leftover, &status, 0) == leftover && status & 0x7F == SIGKILL)
     #expect(kill(stranger, 0) == 0 && aitbc_count_marked(other) == 1)
@@ -85,7 +90,7 @@ struct WorkDirectoryTests {
   }
 
   @Test(arguments: ["", "short", "has space in the marker", "../../../../etc", "marker\nwith newline....."])
-  func `a marker that we did not write kills nobody`(marker: String) throws {
+  func `a marker that we did not write kills nobody`(marker: String) async throws {
     let folder = try TemporaryFolder()
     try FileManager.default.createDirectory(atPath: folder.path + "/jobs/j", withIntermediateDirectories: true)
     try Data(marker.utf8).write(to: URL(filePath: folder.path + "/jobs/j/marker"))
@@ -95,7 +100,7 @@ struct WorkDirectoryTests {
       kill(stranger, SIGKILL)
       waitpid(stranger, nil, 0)
     }
-    _ = try WorkDirectory(path: folder.path)
+    _ = try await open(folder.path)
     #expect(waitpid(stranger, nil, WNOHANG) == 0)
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path + "/jobs").isEmpty)
   }
