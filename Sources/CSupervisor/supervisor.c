@@ -54,6 +54,8 @@ static void tell_started(struct supervisor *s) {
   s->began = monotonic_ms();
   if (s->configuration.timeout_ms > 0) s->timeout_at = s->began + s->configuration.timeout_ms;
   dprintf(AITBC_FD_STATUS, "started\n");
+  // A TERM that came while the program was being started met only its launcher.
+  if (s->terminating) descendants_signal(&s->descendants, SIGTERM);
 }
 
 static void terminate(struct supervisor *s, long long grace_ms) {

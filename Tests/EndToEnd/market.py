@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 import uuid
@@ -19,6 +20,7 @@ import websocket
 
 BINARY = os.environ["AITBC_BIN"]
 LIVE = set()
+stopping = threading.Event()
 TERMINAL = ("completed", "failed", "canceled", "expired", "lost")
 
 
@@ -53,6 +55,15 @@ def processes(text):
     return found
 
 
+def abandon_all():
+    """Ends every market at once, also those that other threads are about to start."""
+    stopping.set()
+    for _ in range(20):
+        for market in list(LIVE):
+            market.abandon()
+        time.sleep(0.02)
+
+
 class Market:
     def __init__(self, *options, web=False):
         self.folder = Path(tempfile.mkdtemp(prefix="aitbc-e2e."))
@@ -83,6 +94,8 @@ class Market:
 
     def start(self):
         """Starts the coordinator: on the port it had, when it ran before."""
+        if stopping.is_set():
+            raise AssertionError("the tests are being stopped")
         out, err = open(self.folder / "coordinator.out", "ab"), open(self.folder / "coordinator.err", "ab")
         before = out.tell()
         self.coordinator = subprocess.Popen(
@@ -91,6 +104,8 @@ class Market:
         out.close(), err.close()
 
         def address():
+            if stopping.is_set():
+                raise AssertionError("the tests are being stopped")
             if self.coordinator.poll() is not None:
                 raise AssertionError("the coordinator ended: " + (self.folder / "coordinator.err").read_text()[-2000:])
             text = (self.folder / "coordinator.out").read_text()[before:]
