@@ -33,7 +33,10 @@ public struct Submission: Sendable {
   public func run(in market: any MarketTransaction) throws -> Outcome {
     guard var owner = try market.account(account) else { throw MarketError.accountNotFound }
     let link = try RunKeyLink(for: self, in: market)
-    if let existing = link?.existing { return Outcome(job: existing, isExisting: true, usedUnlock: false) }
+    if let existing = link?.existing {
+      if let record = link?.record { try market.save(record) }
+      return Outcome(job: existing, isExisting: true, usedUnlock: false)
+    }
     guard try market.pendingCount(account: account) < owner.plan.pendingJobLimit else {
       throw MarketError.quotaExceeded(limit: owner.plan.pendingJobLimit)
     }
@@ -93,6 +96,7 @@ private struct RunKeyLink {
     let isUnlocked = known.unlock.map { unlock in unlock.expiresAt.map { submission.now < $0 } ?? true } ?? false
     if !latest.state.isTerminal || (known.isStrict && !isUnlocked) {
       existing = latest
+      record = known
       return
     }
     if known.isStrict, let unlock = known.unlock {
