@@ -1,4 +1,6 @@
+import Coordinator
+
 /// The version of this executable, client, coordinator and miner alike.
 enum Version {
-  static let text = "0.1.0"
+  static let text = CoordinatorServer.version
 }

@@ -125,6 +125,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
+              UploadSweep(),
             ]
           ).run()
         }

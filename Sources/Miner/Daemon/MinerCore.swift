@@ -17,6 +17,9 @@ final class MinerCore: Sendable {
     /// To be said again at the next heartbeat.
     var again: Set<String> = []
     var rejectedLogs: Set<String> = []
+    /// Reports that lacked something; repeated at the next heartbeat, when logs that were not kept go out again too.
+    /// At once would use up the repeats while the coordinator is in trouble.
+    var incomplete: Set<String> = []
     var devices: DeviceAllocation
     var connection: (any MinerConnection)?
     var isFresh = true
@@ -125,17 +128,20 @@ final class MinerCore: Sendable {
   /// Renews all leases, and says again what was not taken the first time.
   func heartbeat() {
     let now = clock.monotonic
-    let (connection, batches, tries, reports, logs) = state.withLock { state in
+    let (connection, batches, tries, reports, logs, incomplete) = state.withLock { state in
       let tries = state.again.compactMap { state.tries[$0] }
-      let reports = state.again.compactMap { state.quick[$0] }
+      let reports = state.again.union(state.incomplete).compactMap { state.quick[$0] }
+      let incomplete = state.incomplete.compactMap { state.tries[$0] }
+      state.incomplete = []
       let logs = state.rejectedLogs.compactMap { state.tries[$0] }
       state.again = []
       state.rejectedLogs = []
       let batches = state.connection == nil ? [] : state.ledger.renewal(at: now)
-      return (state.connection, batches, tries, reports, logs)
+      return (state.connection, batches, tries, reports, logs, incomplete)
     }
     for batch in batches { connection?.send(.renew(leases: batch)) }
     for execution in logs { execution.logRejected() }
+    for execution in incomplete { execution.handle(.incomplete) }
     for execution in tries { execution.handle(.notSettled) }
     for report in reports { connection?.send(report.message) }
   }
@@ -203,10 +209,7 @@ final class MinerCore: Sendable {
       return
     }
     switch code {
-    case "incomplete":
-      let (execution, report, connection) = state.withLock { ($0.tries[lease], $0.quick[lease], $0.connection) }
-      execution?.handle(.incomplete)
-      if let report { connection?.send(report.message) }
+    case "incomplete": state.withLock { _ = $0.incomplete.insert(lease) }
     case "log_not_kept": state.withLock { _ = $0.rejectedLogs.insert(lease) }
     // Whatever went wrong over there, the next heartbeat says it again.
     default: state.withLock { _ = $0.again.insert(lease) }
