@@ -69,9 +69,10 @@ struct BlobFetch: Sendable {
   }
 }
 
-/// A file that is written from front to back and hashed on the way. Used by one task at a time.
+/// A file that is written from front to back and hashed on the way.
+///
+/// `@unchecked Sendable`: the task that fetches hands it to a thread and waits; two never touch it at once.
 private final class HashedFile: @unchecked Sendable {
-  // Unchecked: the task that fetches hands it to a thread and waits; two never touch it at once.
   private let file: SharedDescriptor
   private let path: String
   private let hasher = SHA256()
