@@ -84,6 +84,9 @@ struct LeaseLedger {
     return due
   }
 
+  /// Until when the longest of them is certainly ours.
+  var latestDeadline: MonotonicTime? { entries.values.map(\.deadline).max() }
+
   /// When ``fenced(at:)`` has something to tell at the earliest.
   var nextFence: MonotonicTime? { entries.values.filter { !$0.isFenced }.map { fence($0) }.min() }
 

@@ -55,8 +55,12 @@ public struct MinerConfiguration: Sendable {
   public var fenceMargin = Seconds(3)
   /// Between TERM and KILL when a job's own timeout strikes, and when the miner leaves. Default 10 s.
   public var stopGrace = Seconds(10)
-  /// How long after that grace the miner waits for its reports to be taken before it leaves all the same. Default 10 s.
-  public var leavePatience = Seconds(10)
+  /// Told twice to go, the miner waits so long for its reports to be taken, and goes at the latest this long after the
+  /// grace. Default 2 s.
+  public var leavePatience = Seconds(2)
+  /// A draining miner that has lost its coordinator keeps finished results for as long as their leases may live, and
+  /// so much longer. Default 5 min, at most 30 days.
+  public var drainTimeout = Seconds(300)
   /// Between attempts to reach the coordinator. The cap is well under a lease, so that a coordinator that was restarted
   /// meets its running jobs before their leases end. Default 0.25 s doubling to 3 s.
   public var reconnect = Backoff(base: Seconds(milliseconds: 250), cap: Seconds(3))
@@ -106,6 +110,8 @@ public struct MinerConfiguration: Sendable {
     try check(Set(names).count == names.count, "--runner", "names one runner twice")
     for path in sandboxReadable { try check(path.hasPrefix("/"), "--sandbox-bind \(path)", "must be an absolute path") }
     try check(fenceMargin.milliseconds >= 0, "fence margin", "must not be negative")
+    try check(
+      drainTimeout.milliseconds >= 0 && drainTimeout <= .days(30), "--drain-timeout", "must be between 0 and 30d")
     try check(artifactLimit >= 0 && logLimit >= 0, "limits", "must not be negative")
   }
 }

@@ -23,10 +23,9 @@ final class MinerCore: Sendable {
     var devices: DeviceAllocation
     var connection: (any MinerConnection)?
     var isFresh = true
-    var isDraining = false
-    var isLeaving = false
+    var departure: Departure
 
-    var isEmpty: Bool { tries.isEmpty && quick.isEmpty }
+    var isDraining: Bool { departure.order != .stay }
     var held: Int { tries.values.count(where: \.takesSlot) }
   }
 
@@ -46,37 +45,62 @@ final class MinerCore: Sendable {
   init(_ services: TryServices, offer: MinerOffer) {
     self.services = services
     self.offer = offer
+    let configuration = services.configuration
     state = Mutex(
       State(
-        ledger: LeaseLedger(margin: services.configuration.fenceMargin), devices: DeviceAllocation(offer.gpus)))
+        ledger: LeaseLedger(margin: configuration.fenceMargin), devices: DeviceAllocation(offer.gpus),
+        departure: Departure(
+          patience: configuration.drainTimeout, grace: configuration.stopGrace,
+          reportPatience: configuration.leavePatience)))
     (starts, start) = AsyncStream.makeStream()
     (changes, change) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
-  /// It takes nothing new, and holds nothing any more.
-  var isDone: Bool { state.withLock { $0.isDraining && $0.isEmpty } }
-
   // MARK: The operator
 
-  /// Finish what runs, take nothing new.
-  func drain() {
-    let connection = state.withLock { state in
-      state.isDraining = true
-      return state.connection
+  /// The operator wants the miner to go: the first time it drains, the second time it ends what runs, the third time
+  /// it goes at once.
+  func ask() {
+    let now = clock.monotonic
+    let (order, connection, tries) = state.withLock { state in
+      state.departure.ask(at: now)
+      return (state.departure.order, state.connection, Array(state.tries.values))
     }
-    connection?.send(.drain)
+    switch order {
+    case .stay, .atOnce: break
+    case .drain:
+      connection?.send(.drain)
+      for execution in tries { execution.handle(.drain) }
+    case .leave:
+      for execution in tries { execution.handle(.leave(grace: services.configuration.stopGrace)) }
+    }
     change.yield()
   }
 
-  /// End what runs, then leave.
-  func leave() {
-    let tries = state.withLock { state in
-      state.isDraining = true
-      state.isLeaving = true
-      return Array(state.tries.values)
+  /// Whether it is time to go, and nothing more is waited for.
+  func mayGo() -> Bool {
+    let now = clock.monotonic
+    return state.withLock { state in
+      guard state.isDraining else { return false }
+      var holdings = Departure.Holdings()
+      for execution in state.tries.values {
+        switch execution.stage {
+        case .payload: holdings.payloads += 1
+        case .result: holdings.results += 1
+        case .refusal: holdings.refusals += 1
+        }
+      }
+      holdings.results += state.quick.count
+      holdings.isConnected = state.connection != nil
+      holdings.leasedUntil = state.ledger.latestDeadline
+      return state.departure.isDue(holdings, at: now)
     }
-    for execution in tries { execution.handle(.leave(grace: services.configuration.stopGrace)) }
-    change.yield()
+  }
+
+  /// The miner goes without waiting for what it still holds. Returns the folders of results that are only here, which
+  /// stay.
+  func abandon() -> [String] {
+    state.withLock { Array($0.tries.values) }.compactMap { $0.abandon() }.sorted()
   }
 
   // MARK: Connections

@@ -21,7 +21,6 @@ public final class MinerDaemon: Sendable {
   private struct Stop {
     var requests = 0
     var core: MinerCore?
-    var leave: AsyncStream<Void>.Continuation?
   }
   private let stop = Mutex(Stop())
 
@@ -50,27 +49,25 @@ public final class MinerDaemon: Sendable {
   }
 
   /// What SIGTERM does: the first time drains (running jobs finish, nothing new is taken), the second time ends
-  /// running jobs and leaves. For any thread.
+  /// running jobs and leaves, the third time leaves at once. For any thread.
   public func terminate() {
-    let (requests, core, leave) = stop.withLock { stop in
+    let (requests, core) = stop.withLock { stop in
       stop.requests += 1
-      return (stop.requests, stop.core, stop.leave)
+      return (stop.requests, stop.core)
     }
-    guard requests <= 2 else { return }
-    logger.notice(
-      requests == 1 ? "draining: running jobs finish, nothing new is taken" : "leaving: running jobs are ended")
-    if requests == 1 {
-      core?.drain()
-    } else {
-      core?.leave()
-      leave?.yield()
+    switch requests {
+    case 1: logger.notice("draining: running jobs finish, nothing new is taken")
+    case 2: logger.notice("leaving: running jobs are ended")
+    case 3: logger.notice("leaving at once")
+    default: return
     }
+    core?.ask()
   }
 
   /// Runs until the miner was drained or told to leave; nothing of any job is left then.
   ///
   /// - Throws: ``InvalidConfiguration``, ``SandboxUnavailable``, `FileError` for the work directory,
-  ///   ``ChannelRefused``;
+  ///   ``ChannelRefused``; ``UndeliveredResults`` when it had to go with results that nobody took;
   ///   `CancellationError` when the task was canceled, with all payloads killed.
   public func run() async throws {
     try configuration.validate()
@@ -89,7 +86,7 @@ public final class MinerDaemon: Sendable {
       configuration: configuration, work: work, runners: runners(sandbox, inference),
       inputs: InputFetcher(transport: transport, clock: clock, timeout: configuration.inputTimeout),
       uploader: ArtifactUploader(
-        destination: transfers?.destination ?? HTTPArtifactDestination(transport: transport), clock: clock),
+        destination: transfers?.destination ?? HTTPArtifactDestination(transport: transport)),
       clock: clock, logger: logger)
     let facts = await HostFacts.detect(executable: configuration.supervisorExecutable, logger: logger)
     let core = MinerCore(services, offer: configuration.offer(facts))
@@ -105,15 +102,13 @@ public final class MinerDaemon: Sendable {
   }
 
   private func operate(_ core: MinerCore) async throws {
-    let (leaves, leave) = AsyncStream<Void>.makeStream()
     let requests = stop.withLock { stop in
       stop.core = core
-      stop.leave = leave
       return stop.requests
     }
     defer { stop.withLock { $0.core = nil } }
     // Asked before there was anybody to ask.
-    if requests > 0 { core.drain() }
+    for _ in 0..<min(requests, 3) { core.ask() }
     let logger = logger
     let configuration = configuration
     let connect: MinerConnector =
@@ -126,8 +121,8 @@ public final class MinerDaemon: Sendable {
         return false
       }
       group.addTask(priority: .high) { [clock] in
-        while !Task.isCancelled { try await clock.sleep(until: core.fence()) }
-        return false
+        while !core.mayGo() { try await clock.sleep(until: core.fence()) }
+        return true
       }
       group.addTask {
         await withDiscardingTaskGroup { tries in
@@ -142,21 +137,15 @@ public final class MinerDaemon: Sendable {
         return false
       }
       group.addTask {
-        for await _ in core.changes where core.isDone { return true }
-        return false
-      }
-      group.addTask { [clock] in
-        // Leaving takes as long as the grace and a little more; then all is killed.
-        for await _ in leaves {
-          let patience = configuration.stopGrace.milliseconds + configuration.leavePatience.milliseconds
-          try await clock.sleep(for: Seconds(milliseconds: patience))
-          return true
-        }
+        for await _ in core.changes where core.mayGo() { return true }
         return false
       }
       defer { core.close() }
       while let isOver = try await group.next() { if isOver { break } }
+      let undelivered = core.abandon()
       group.cancelAll()
+      while await group.nextResult() != nil {}
+      if !undelivered.isEmpty { throw UndeliveredResults(folders: undelivered) }
     }
   }
 

@@ -28,6 +28,8 @@ final class TryExecution: Sendable {
     var files: [ArtifactWalk.Found]?
     var artifacts: [ArtifactFact] = []
     var hasStarted = false
+    /// The miner went before the result could be delivered: its folder stays.
+    var isAbandoned = false
     var progress: ProgressUpdate?
     var connection: (any MinerConnection)?
     /// What the coordinator said it has of the logs, until there is a shipper to tell.
@@ -72,6 +74,36 @@ final class TryExecution: Sendable {
       case .preparing, .running, .collecting: true
       case .reporting, .finished: false
       }
+    }
+  }
+
+  /// What of it is still to come, for a miner that is to go.
+  enum Stage {
+    /// It is being prepared, or its program runs.
+    case payload
+    /// It has ended, and the coordinator has not taken what it left.
+    case result
+    /// It never ran.
+    case refusal
+  }
+
+  var stage: Stage {
+    state.withLock { state in
+      switch state.machine.state {
+      case .preparing, .running: .payload
+      case .collecting, .reporting, .finished: state.result == nil ? .refusal : .result
+      }
+    }
+  }
+
+  /// The miner goes and does not wait for it. Returns its folder when that holds the result of a program that ended by
+  /// itself; the folder then stays.
+  func abandon() -> String? {
+    state.withLock { state in
+      let isOver = state.machine.state == .finished || state.machine.stop == .lost
+      guard let result = state.result, !result.wasStopped, !isOver else { return nil }
+      state.isAbandoned = true
+      return state.workspace?.directory.path
     }
   }
 
@@ -229,7 +261,7 @@ final class TryExecution: Sendable {
           files = try await workspace.artifacts(assignment.specification.artifacts, services.configuration, logger)
           state.withLock { [files] in $0.files = files }
         }
-        let facts = try await services.uploader.send(files ?? [], lease: lease)
+        let facts = try await services.uploader.send(files ?? [], lease: lease, logger: logger)
         state.withLock { $0.artifacts = facts }
       } catch UploadFailure.leaseLost {
         handle(.leaseLost)
@@ -244,7 +276,7 @@ final class TryExecution: Sendable {
 
   private func clear() async {
     update.finish()
-    guard let directory = state.withLock({ $0.workspace?.directory }) else { return }
+    guard let directory = state.withLock({ $0.isAbandoned ? nil : $0.workspace?.directory }) else { return }
     do {
       // In a task of its own: the folder goes also when this one was canceled.
       try await Task { try await NIOThreadPool.singleton.runIfActive { try directory.remove() } }.value

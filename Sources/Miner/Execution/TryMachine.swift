@@ -54,6 +54,8 @@ struct TryMachine: Hashable, Sendable {
     case cancel(grace: Seconds)
     case fence
     case leaseLost
+    /// The miner takes nothing new: what has not started is given back, the rest goes on.
+    case drain
     case leave(grace: Seconds)
   }
 
@@ -100,7 +102,7 @@ struct TryMachine: Hashable, Sendable {
   }
 
   private mutating func preparing(_ event: Event, _ stop: Stop?) -> Action {
-    if let reason = event.stop {
+    if let reason = event == .drain ? .leaving : event.stop {
       guard reason.isStronger(than: stop) else { return .none }
       state = .preparing(reason)
       return .abort

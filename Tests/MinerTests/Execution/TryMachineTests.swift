@@ -9,7 +9,8 @@ struct TryMachineTests {
 
   static let events: [Machine.Event] = [
     .prepared, .prepareFailed, .ended(wasStopped: false), .ended(wasStopped: true), .collected, .settled, .incomplete,
-    .notSettled, .resumed, .cancel(grace: Seconds(5)), .fence, .leaseLost, .leave(grace: Seconds(7)),
+    .notSettled, .resumed, .cancel(grace: Seconds(5)), .fence, .leaseLost, .drain,
+    .leave(grace: Seconds(7)),
   ]
 
   /// All machines that any sequence of events reaches (with the bound on repeats left out of the count).
@@ -133,6 +134,7 @@ struct TryMachineTests {
     preparing + cancel -> preparing(canceled): abort
     preparing + fence -> preparing(fenced): abort
     preparing + leaseLost -> preparing(lost): abort
+    preparing + drain -> preparing(leaving): abort
     preparing + leave -> preparing(leaving): abort
     preparing(leaving) + prepared -> reporting(leaving): refuse
     preparing(leaving) + prepareFailed -> reporting(leaving): refuse
