@@ -1,5 +1,6 @@
 import Cryptography
 import LoopbackServer
+import Marketplace
 import Synchronization
 import Testing
 import Wire
@@ -61,6 +62,50 @@ import Wire
     #expect(plan.probed(Self.answer(404, 10)) == .send(10..<20))
     for count in 1..<UploadPlan.maximumStalls { #expect(plan.failed(broken) == .waitAndProbe(stalls: count)) }
     #expect(plan.failed(broken) == .fail(broken))
+  }
+
+  /// What the coordinator can't take now is waited for as long as somebody wants it delivered.
+  @Test func patienceHasNoCount() {
+    let full = ClientError.problem(Problem(507, "disk_full", "full", retryAfter: 10))
+    var plan = UploadPlan(size: 100, isPatient: true)
+    #expect(plan.probed(Self.answer(404, 0)) == .send(0..<100))
+    for count in 1...100 {
+      #expect(plan.failed(full) == .waitAndProbe(stalls: count))
+      #expect(plan.trouble == full)
+      // The same place again is no second failure.
+      #expect(plan.probed(Self.answer(404, 0)) == .send(0..<100))
+    }
+    #expect(plan.sent(Self.answer(201)) == .done(wasThere: false))
+  }
+
+  @Test func patienceIsNoBusyLoop() {
+    var plan = UploadPlan(size: 100, pieceBytes: 40, isPatient: true)
+    var step = plan.probed(Self.answer(404, 0))
+    for _ in 1..<UploadPlan.maximumStalls {
+      #expect(step == .send(0..<40))
+      step = plan.sent(Self.answer(409, 0))
+    }
+    #expect(plan.sent(Self.answer(409, 0)) == .waitAndProbe(stalls: UploadPlan.maximumStalls))
+  }
+
+  @Test(arguments: [true, false]) func anUploadThatIsHeldElsewhereIsTriedAgain(_ isProbe: Bool) {
+    let busy = APIAnswer(status: 409, headers: AnswerHeaders([("Retry-After", "1")]), body: [])
+    var plan = UploadPlan(size: 10)
+    #expect((isProbe ? plan.probed(busy) : plan.sent(busy)) == .waitAndProbe(stalls: 1))
+    let stale = APIAnswer(status: 409, headers: AnswerHeaders([]), body: [])
+    guard case .fail(.problem(let problem)) = isProbe ? plan.probed(stale) : plan.sent(stale) else {
+      return #expect(Bool(false))
+    }
+    #expect(problem.status == 409)
+  }
+
+  @Test func theWaitIsWhatTheCoordinatorAsksForAndJitter() {
+    var generator = SystemRandomNumberGenerator()
+    for (asked, shortest, longest) in [(nil, 0, 4), (10, 10, 14), (3_600, 60, 64)] as [(Int?, Int64, Int64)] {
+      let trouble = ClientError.problem(Problem(507, "disk_full", "full", retryAfter: asked))
+      let wait = UploadWait(for: trouble, stalls: 3, using: &generator)
+      #expect(wait.time >= Seconds(shortest) && wait.time <= Seconds(longest) && wait.reason == trouble)
+    }
   }
 
   @Test(arguments: [400, 401, 403, 413, 422])

@@ -1,7 +1,8 @@
 import Clocks
 public import Cryptography
 import Glibc
-import Marketplace
+public import Marketplace
+import Wire
 
 /// A file's size and digest, taken by reading it once.
 public struct FileDigest: Hashable, Sendable {
@@ -48,25 +49,31 @@ public struct ResumableUpload: Sendable {
   private let path: APIPath
   private let headers: [(name: String, value: String)]
   private let pieceBytes: Int64
+  private let isPatient: Bool
+  private let waiting: (@Sendable (UploadWait) -> Void)?
 
   /// - Parameters:
   ///   - headers: sent with each request, a lease token for example.
   ///   - pieceBytes: bytes in one request, 64 MiB by default.
+  ///   - isPatient: whether to wait out, without end, what may pass: a lost network, 429, 503, 507. Not by default.
+  ///   - waiting: told before each wait.
   public init(
     _ transport: HTTPTransport, to path: APIPath, headers: [(name: String, value: String)] = [],
-    pieceBytes: Int64 = 64 << 20
+    pieceBytes: Int64 = 64 << 20, isPatient: Bool = false, waiting: (@Sendable (UploadWait) -> Void)? = nil
   ) {
     self.transport = transport
     self.path = path
     self.headers = headers
     self.pieceBytes = pieceBytes
+    self.isPatient = isPatient
+    self.waiting = waiting
   }
 
   /// Sends the file. `digest` is what ``FileDigest`` said of it; the coordinator refuses other bytes (422).
   ///
   /// - Parameter progress: told how many bytes were handed to the connection, from the start of the file.
-  /// - Throws: ``ClientError`` after eight failures in a row without headway, or at once for an error that a repetition
-  ///   cannot mend; `CancellationError`.
+  /// - Throws: ``ClientError`` after eight failures in a row without headway (never, when it is patient), or at once for
+  ///   an error that a repetition cannot mend; `CancellationError`.
   public func send(
     _ file: String, digest: FileDigest, progress: (@Sendable (Int64) -> Void)? = nil
   ) async throws -> Outcome {
@@ -74,15 +81,17 @@ public struct ResumableUpload: Sendable {
     guard try file.regularSize() == digest.size else {
       throw ClientError.integrity("\(file.path) changed after it was read")
     }
-    var plan = UploadPlan(size: digest.size, pieceBytes: pieceBytes)
+    var plan = UploadPlan(size: digest.size, pieceBytes: pieceBytes, isPatient: isPatient)
     var step = UploadPlan.Step.probe
     while true {
       try Task.checkCancellation()
       switch step {
-      case .probe: step = try await probe(&plan)
+      case .probe: step = try await probe(digest, &plan)
       case .waitAndProbe(let stalls):
         var generator = SecureRandom()
-        try await transport.clock.sleep(for: Backoff.reconnect.delay(attempt: stalls, using: &generator))
+        let wait = UploadWait(for: plan.trouble, stalls: stalls, using: &generator)
+        waiting?(wait)
+        try await transport.clock.sleep(for: wait.time)
         step = .probe
       case .send(let range): step = try await send(range, of: file, digest, &plan, progress)
       case .done(let wasThere): return wasThere ? .wasThere : .sent
@@ -91,9 +100,9 @@ public struct ResumableUpload: Sendable {
     }
   }
 
-  private func probe(_ plan: inout UploadPlan) async throws -> UploadPlan.Step {
+  private func probe(_ digest: FileDigest, _ plan: inout UploadPlan) async throws -> UploadPlan.Step {
     do {
-      let answer = try await transport.open(APIRequest(.head, path, headers: headers))
+      let answer = try await transport.open(APIRequest(.head, path, headers: headers + [Self.digestField(digest)]))
       return plan.probed(APIAnswer(status: answer.status, headers: answer.headers, body: []))
     } catch let error as ClientError {
       return plan.failed(error)
@@ -104,8 +113,7 @@ public struct ResumableUpload: Sendable {
     _ range: Range<Int64>, of file: OpenFile, _ digest: FileDigest, _ plan: inout UploadPlan,
     _ progress: (@Sendable (Int64) -> Void)?
   ) async throws -> UploadPlan.Step {
-    var fields = headers
-    fields.append(("Repr-Digest", "sha-256=:\(digest.sha256.base64):"))
+    var fields = headers + [Self.digestField(digest)]
     if range != 0..<digest.size {
       fields.append(("Content-Range", "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(digest.size)"))
     }
@@ -117,5 +125,37 @@ public struct ResumableUpload: Sendable {
     } catch {
       return plan.failed(try transport.failure(error))
     }
+  }
+}
+
+extension ResumableUpload {
+  /// RFC 9530. With it the coordinator tells this upload from one of other bytes under the same name.
+  fileprivate static func digestField(_ digest: FileDigest) -> (name: String, value: String) {
+    ("Repr-Digest", "sha-256=:\(digest.sha256.base64):")
+  }
+}
+
+/// Why an upload pauses, and how long.
+public struct UploadWait: Hashable, Sendable {
+  /// Failures in a row without headway so far.
+  public let stalls: Int
+  /// The last of them.
+  public let reason: ClientError
+  public let time: Seconds
+
+  /// A coordinator may ask for at most so long a pause.
+  static let longestRetryAfter = Seconds(60)
+
+  /// Full jitter, on top of what `Retry-After` asks for.
+  init(for trouble: ClientError?, stalls: Int, using generator: inout some RandomNumberGenerator) {
+    self.stalls = stalls
+    reason = trouble ?? .unexpected("the upload makes no headway")
+    let jitter = Backoff.reconnect.delay(attempt: stalls, using: &generator)
+    guard case .problem(let problem) = trouble, let asked = problem.retryAfter else {
+      time = jitter
+      return
+    }
+    let pause = min(Seconds(Int64(asked)), Self.longestRetryAfter)
+    time = Seconds(milliseconds: pause.milliseconds + jitter.milliseconds)
   }
 }

@@ -18,19 +18,24 @@ struct UploadPlan: Hashable, Sendable {
     case fail(ClientError)
   }
 
-  /// So many failures in a row without a single new byte end the upload.
+  /// So many failures in a row without a single new byte end an upload that is not patient.
   static let maximumStalls = 8
 
   let size: Int64
   /// Bytes in one request: what at most is sent again to a server that keeps only whole requests.
   let pieceBytes: Int64
+  /// Failures that may pass are waited out, however many there are.
+  let isPatient: Bool
+  /// What the present wait is for.
+  private(set) var trouble: ClientError?
   private var reached: Int64 = 0
   private var stalls = 0
   private var hasSent = false
 
-  init(size: Int64, pieceBytes: Int64 = 64 << 20) {
+  init(size: Int64, pieceBytes: Int64 = 64 << 20, isPatient: Bool = false) {
     self.size = size
     self.pieceBytes = max(1, pieceBytes)
+    self.isPatient = isPatient
   }
 
   mutating func probed(_ answer: APIAnswer) -> Step {
@@ -59,22 +64,23 @@ struct UploadPlan: Hashable, Sendable {
   /// The connection broke, or the request failed before an answer.
   mutating func failed(_ error: ClientError) -> Step {
     hasSent = true
-    return stall(error)
+    return RetryPolicy.isTransient(error) ? stall(error) : .fail(error)
   }
 
   private mutating func send(from offset: Int64) -> Step {
     guard offset <= size else {
       return .fail(.unexpected("the coordinator says it has \(offset) bytes of a file of \(size)"))
     }
+    let isRepeated = trouble != nil
+    trouble = nil
     if offset > reached {
       reached = offset
       stalls = 0
-    } else if hasSent {
+    } else if hasSent, !isRepeated {
       // Asked again for what was sent: bounded like any other failure.
+      let error = ClientError.unexpected("the upload makes no headway at byte \(offset) of \(size)")
       stalls += 1
-      guard stalls < Self.maximumStalls else {
-        return .fail(.unexpected("the upload makes no headway at byte \(offset) of \(size)"))
-      }
+      guard stalls < Self.maximumStalls else { return isPatient ? wait(for: error) : .fail(error) }
     }
     // All bytes are there but the whole was never confirmed: no piece is left to send, so the whole is sent anew.
     if offset == size { return .send(0..<size) }
@@ -83,12 +89,18 @@ struct UploadPlan: Hashable, Sendable {
 
   private mutating func refused(_ answer: APIAnswer) -> Step {
     let error = HTTPTransport.error(of: answer)
-    return RetryPolicy.isTransient(error) ? stall(error) : .fail(error)
+    // Another connection of this very upload may not have noticed yet that it is dead: it is told when to come back.
+    let isBusy = answer.status == 409 && answer.headers["Retry-After"] != nil
+    return isBusy || RetryPolicy.isTransient(error) ? stall(error) : .fail(error)
   }
 
   private mutating func stall(_ error: ClientError) -> Step {
-    guard RetryPolicy.isTransient(error) else { return .fail(error) }
     stalls += 1
-    return stalls < Self.maximumStalls ? .waitAndProbe(stalls: stalls) : .fail(error)
+    return isPatient || stalls < Self.maximumStalls ? wait(for: error) : .fail(error)
+  }
+
+  private mutating func wait(for error: ClientError) -> Step {
+    trouble = error
+    return .waitAndProbe(stalls: stalls)
   }
 }

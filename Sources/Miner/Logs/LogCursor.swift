@@ -19,8 +19,8 @@ struct LogCursor: Hashable, Sendable {
 
   init() {}
 
-  /// Nothing is left to send.
-  var isDrained: Bool { sent == written }
+  /// The coordinator has it all.
+  var isDrained: Bool { acknowledged == written }
 
   mutating func grew(to length: Int64) { written = max(written, length) }
 

@@ -97,8 +97,9 @@ final class LogShipper: Sendable {
 
   // MARK: Waiting
 
-  /// Returns when everything written so far has gone out over a connection that stands; false when the task was
-  /// canceled.
+  /// Returns when the coordinator has everything written so far, and a connection stands over which that can be
+  /// reported; false when the task was canceled. What it could not keep goes out again at heartbeats, so this may take as
+  /// long as its disk is full.
   func drained() async -> Bool {
     let id = state.withLock { state in
       state.lastWaiter += 1

@@ -44,6 +44,8 @@ final class FakeCoordinator: ArtifactDestination {
     set { state.withLock { $0.behaviour = newValue } }
   }
   var messages: [MinerMessage] { state.withLock { $0.messages } }
+  /// How often leases were to be renewed.
+  var renewals: Int { messages.count { if case .renew = $0 { true } else { false } } }
   var connectionCount: Int { state.withLock { $0.connections.count } }
   var artifacts: [String: [UInt8]] { state.withLock { $0.artifacts } }
   var connection: FakeConnection? { state.withLock { $0.connections.last } }
@@ -94,14 +96,14 @@ final class FakeCoordinator: ArtifactDestination {
 
   // MARK: What the miner does
 
-  func upload(_ file: String, as path: String, lease: String, digest: FileDigest) async throws {
+  func upload(
+    _ file: String, as path: String, lease: String, digest: FileDigest,
+    waiting: @escaping @Sendable (UploadWait) -> Void
+  ) async throws {
     let bytes = try Array(Data(contentsOf: URL(filePath: file)))
-    let isAway = state.withLock { state in
-      if state.behaviour.isAway { return true }
-      state.artifacts["\(lease)/\(path)"] = bytes
-      return false
-    }
-    if isAway { throw ClientError.unreachable(url: "fake", reason: "away") }
+    // Waits as the real destination does.
+    while behaviour.isAway { try await SystemClock().sleep(for: Seconds(milliseconds: 5)) }
+    state.withLock { $0.artifacts["\(lease)/\(path)"] = bytes }
   }
 
   fileprivate func received(_ message: MinerMessage, from connection: FakeConnection) {

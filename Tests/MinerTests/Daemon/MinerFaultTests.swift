@@ -66,6 +66,41 @@ extension MinerDaemonTests {
     try await miner.finish()
   }
 
+  /// A coordinator's disk that stays full for longer than any number of repeats costs no result.
+  @Test func `log bytes that are not kept for long cost no result`() async throws {
+    let miner = try await MinerHarness.start(behaviour: {
+      $0.keepsLogs = false
+      $0.heartbeat = Seconds(milliseconds: 10)
+    })
+    let lease = miner.coordinator.assign(.script("echo kept; echo r > $AITBC_OUTPUT_DIR/r"))
+    try await eventually { [coordinator = miner.coordinator] in coordinator.artifacts["\(lease)/r"] != nil }
+    let renewals = miner.coordinator.renewals
+    try await eventually { [coordinator = miner.coordinator] in
+      coordinator.renewals > renewals + 3 * TryMachine.maximumRepeats
+    }
+    #expect(miner.coordinator.report(of: lease) == nil)
+    miner.coordinator.behaviour.keepsLogs = true
+    #expect(try await miner.report(lease).error == nil)
+    #expect(miner.coordinator.text(lease) == "kept\n")
+    try await miner.finish()
+  }
+
+  @Test func `what a result can't hold is told in the job's own log`() async throws {
+    let miner = try await MinerHarness.start()
+    let lease = miner.coordinator.assign(
+      .script("echo mine >&2; cd $AITBC_OUTPUT_DIR; echo a > a; ln -s a link; printf x > 'new\nline'"))
+    let report = try await miner.report(lease)
+    #expect(report.error == nil && report.artifacts.map(\.path) == ["a"])
+    #expect(
+      miner.coordinator.text(lease, .stderr) == """
+        mine
+        aitbc: artifact left out: link: it is a symbolic link
+        aitbc: artifact left out: new\\x0aline: control character 10 at byte 3
+
+        """)
+    try await miner.finish()
+  }
+
   @Test func `a lease that is lost ends the payload at once, and nothing is reported`() async throws {
     let miner = try await MinerHarness.start()
     let mark = uniqueMark()

@@ -1,6 +1,7 @@
 import Clocks
 import Cryptography
 import Foundation
+import Logging
 import Marketplace
 import MarketplaceClient
 import Synchronization
@@ -133,12 +134,12 @@ struct TransferTests {
     let transport = try transport(server)
     let folder = try TemporaryFolder()
     try Data("hello".utf8).write(to: URL(filePath: folder.path + "/f"))
-    let uploader = ArtifactUploader(destination: HTTPArtifactDestination(transport: transport), clock: HastyClock())
+    let uploader = ArtifactUploader(destination: HTTPArtifactDestination(transport: transport))
     let found = [
       ArtifactWalk.Found(path: "b c/é.txt", file: folder.path + "/f", size: 5),
       ArtifactWalk.Found(path: "a", file: folder.path + "/f", size: 5),
     ]
-    let facts = try await uploader.send(found, lease: "lt_x")
+    let facts = try await uploader.send(found, lease: "lt_x", logger: .silent)
     #expect(facts.map(\.path) == ["a", "b c/é.txt"])
     #expect(facts.allSatisfy { $0.size == 5 && $0.sha256 == SHA256.hash("hello".utf8).hex })
     let puts = server.requests.filter { $0.method == "PUT" }
@@ -150,14 +151,15 @@ struct TransferTests {
 
   @Test(
     arguments: [
-      (409, nil), (413, .outputTooLarge), (422, .outputTooLarge), (507, .diskFull), (400, .minerError),
+      (409, nil), (413, .outputTooLarge), (422, .outputTooLarge), (400, .minerError),
     ] as [(Int, JobErrorCode?)])
   func `a refused artifact has its reason`(status: Int, code: JobErrorCode?) async throws {
-    let uploader = ArtifactUploader(destination: RefusingDestination(status: status), clock: HastyClock())
+    let uploader = ArtifactUploader(destination: RefusingDestination(status: status))
     let folder = try TemporaryFolder()
     try Data("hello".utf8).write(to: URL(filePath: folder.path + "/f"))
     do {
-      _ = try await uploader.send([ArtifactWalk.Found(path: "f", file: folder.path + "/f", size: 5)], lease: "l")
+      _ = try await uploader.send(
+        [ArtifactWalk.Found(path: "f", file: folder.path + "/f", size: 5)], lease: "l", logger: .silent)
       Issue.record("it was not refused")
     } catch UploadFailure.leaseLost {
       #expect(code == nil)
@@ -166,14 +168,79 @@ struct TransferTests {
     }
   }
 
+  /// The disk may stay full for much longer than any number of attempts: the lease decides, not a count.
+  @Test(arguments: [(507, "60"), (503, "1"), (429, nil), (500, nil)] as [(Int, String?)])
+  func `a coordinator that can't take it now is waited for`(status: Int, retryAfter: String?) async throws {
+    let counter = CounterBox(Mutex(0))
+    let server = try await StubServer.start { request in
+      if request.method == "HEAD" { return StubServer.Answer(status: 404, headers: [("Upload-Offset", "0")]) }
+      let headers = retryAfter.map { [("Retry-After", $0)] } ?? []
+      return counter.next() <= 40
+        ? StubServer.Answer(status: status, headers: headers, body: Array(#"{"detail":"no room"}"#.utf8))
+        : StubServer.Answer(status: 201)
+    }
+    let clock = HastyClock()
+    let (facts, waits) = try await uploadFile(to: server, clock: clock)
+    #expect(facts.map(\.path) == ["f"])
+    #expect(waits.map(\.stalls) == Array(1...40))
+    #expect(waits.allSatisfy { $0.reason.description == "no room" })
+    let asked = retryAfter.flatMap { Int64($0) } ?? 0
+    #expect(waits.allSatisfy { $0.time >= Seconds(asked) && $0.time <= Seconds(asked + 15) })
+    #expect(Set(waits.map(\.time)).count > 1, "no jitter")
+  }
+
+  @Test func `an upload that another connection still holds is tried again, one whose lease is over is not`()
+    async throws
+  {
+    let counter = CounterBox(Mutex(0))
+    let server = try await StubServer.start { request in
+      switch (request.method, counter.next()) {
+      case (_, 1...3): StubServer.Answer(status: 409, headers: [("Retry-After", "1")])
+      case ("HEAD", _): StubServer.Answer(status: 404, headers: [("Upload-Offset", "0")])
+      default: StubServer.Answer(status: 201)
+      }
+    }
+    #expect(try await uploadFile(to: server, clock: HastyClock()).facts.count == 1)
+    let stale = try await StubServer.start { _ in StubServer.Answer(status: 409) }
+    await #expect(throws: UploadFailure.leaseLost) { try await uploadFile(to: stale, clock: HastyClock()) }
+  }
+
   @Test func `a coordinator that is away is waited for`() async throws {
-    let destination = AbsentDestination(failures: 100)
+    let counter = CounterBox(Mutex(0))
+    let server = try await StubServer.start { request in
+      // Closed without an answer.
+      if counter.next() <= 40 { return StubServer.Answer(status: 200, body: [1], cutAfter: 0) }
+      return StubServer.Answer(status: request.method == "HEAD" ? 404 : 201, headers: [("Upload-Offset", "0")])
+    }
+    #expect(try await uploadFile(to: server, clock: HastyClock()).facts.count == 1)
+  }
+
+  @discardableResult
+  private func uploadFile(
+    to server: StubServer, clock: HastyClock
+  ) async throws -> (facts: [ArtifactFact], waits: [UploadWait]) {
+    var configuration = ClientConfiguration(url: try CoordinatorURL("http://127.0.0.1:\(server.port)"), apiKey: "k")
+    configuration.clock = clock
+    let transport = HTTPTransport(configuration)
     let folder = try TemporaryFolder()
     try Data("hello".utf8).write(to: URL(filePath: folder.path + "/f"))
-    let facts = try await ArtifactUploader(destination: destination, clock: HastyClock())
-      .send([ArtifactWalk.Found(path: "f", file: folder.path + "/f", size: 5)], lease: "l")
-    #expect(facts.count == 1)
+    let destination = ListeningDestination(HTTPArtifactDestination(transport: transport))
+    let result: Result<[ArtifactFact], any Error>
+    do {
+      result = .success(
+        try await ArtifactUploader(destination: destination)
+          .send([ArtifactWalk.Found(path: "f", file: folder.path + "/f", size: 5)], lease: "l", logger: .silent))
+    } catch {
+      result = .failure(error)
+    }
+    await transport.shutdown()
+    await server.stop()
+    return (try result.get(), destination.waits)
   }
+}
+
+extension Logger {
+  fileprivate static var silent: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }
 
 /// Sleeps for no time at all but lets its own time pass, so that waits are over at once and deadlines still come.
@@ -201,19 +268,29 @@ private final class CounterBox: Sendable {
 
 private struct RefusingDestination: ArtifactDestination {
   let status: Int
-  func upload(_ file: String, as path: String, lease: String, digest: FileDigest) async throws {
+  func upload(
+    _ file: String, as path: String, lease: String, digest: FileDigest,
+    waiting: @escaping @Sendable (UploadWait) -> Void
+  ) async throws {
     throw ClientError.problem(Problem(status, "x", "no"))
   }
 }
 
-private final class AbsentDestination: ArtifactDestination {
-  private let failures: Mutex<Int>
-  init(failures: Int) { self.failures = Mutex(failures) }
-  func upload(_ file: String, as path: String, lease: String, digest: FileDigest) async throws {
-    let isAway = failures.withLock { left in
-      left -= 1
-      return left >= 0
+/// Hands on, and remembers what was waited for.
+private final class ListeningDestination: ArtifactDestination {
+  private let inner: HTTPArtifactDestination
+  private let heard = Mutex<[UploadWait]>([])
+  var waits: [UploadWait] { heard.withLock { $0 } }
+
+  init(_ inner: HTTPArtifactDestination) { self.inner = inner }
+
+  func upload(
+    _ file: String, as path: String, lease: String, digest: FileDigest,
+    waiting: @escaping @Sendable (UploadWait) -> Void
+  ) async throws {
+    try await inner.upload(file, as: path, lease: lease, digest: digest) { [self] wait in
+      heard.withLock { $0.append(wait) }
+      waiting(wait)
     }
-    if isAway { throw ClientError.unreachable(url: "u", reason: "away") }
   }
 }
