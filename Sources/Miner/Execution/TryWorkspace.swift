@@ -37,7 +37,8 @@ struct TryWorkspace: Sendable {
     }
   }
 
-  /// What the job left: its output folder, and what it named in its working directory.
+  /// What the job left: its output folder, and what it named in its working directory. What can't be an artifact is
+  /// told in the job's standard error.
   func artifacts(
     _ named: [String], _ configuration: MinerConfiguration, _ logger: Logger
   ) async throws -> [ArtifactWalk.Found] {
@@ -49,8 +50,18 @@ struct TryWorkspace: Sendable {
       for name in named { try walk.add(named: name, below: directory.work) }
       return walk
     }
-    for skipped in walk.skipped { logger.notice("no artifact: \(skipped)") }
+    if !walk.leftOut.isEmpty { await tell(walk.leftOut, logger) }
     return walk.found
+  }
+
+  private func tell(_ leftOut: LeftOut, _ logger: Logger) async {
+    logger.notice("artifacts were left out", metadata: ["count": "\(leftOut.count)"])
+    do {
+      try await stderr.write(Array(leftOut.lines.joined().utf8))
+    } catch {
+      // A full log or disk has ended the job with a reason of its own.
+      logger.warning("the job's log can't tell which: \(error)")
+    }
   }
 
   /// A failure of ours in the job's words.

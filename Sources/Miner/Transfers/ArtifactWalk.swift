@@ -22,9 +22,9 @@ struct ArtifactWalk {
   let maximumFiles: Int
   let maximumBytes: Int64
   private(set) var found: [Found] = []
-  /// What was left out, with the reason; the first hundred.
-  private(set) var skipped: [String] = []
-  private var names: Set<String> = []
+  /// What was left out and why.
+  private(set) var leftOut = LeftOut()
+  private var names = ArtifactNames()
   /// Directory entries looked at; bounded, so that a tree of a million empty folders ends.
   private var visited = 0
 
@@ -75,11 +75,13 @@ struct ArtifactWalk {
     let names = DirectoryEntries.names(in: directory, limit: Self.maximumVisited - visited + 1)
     visited += names.count
     guard visited <= Self.maximumVisited else { throw TooMuch(description: "more than \(Self.maximumVisited) files") }
-    let entries = names.compactMap(\.self)
-    if entries.count < names.count { skip(prefix + "?", "its name is not UTF-8") }
     // The order of the disk is nobody's: results have one order.
-    for name in entries.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
-      try visit(name, in: dirfd(directory), folder + "/", prefix: prefix, depth: depth)
+    for bytes in names.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
+      if let name = String(validating: bytes, as: UTF8.self) {
+        try visit(name, in: dirfd(directory), folder + "/", prefix: prefix, depth: depth)
+      } else {
+        leftOut.note(Array(prefix.utf8) + bytes, "its name is not UTF-8")
+      }
     }
   }
 
@@ -100,27 +102,28 @@ struct ArtifactWalk {
       try walk(inner, folder + name, prefix: prefix + name + "/", depth: depth + 1)
     case S_IFREG: try take(prefix + name, folder + name, status)
     case S_IFLNK: skip(prefix + name, "it is a symbolic link")
-    default: skip(prefix + name, "it is no regular file")
+    case S_IFIFO: skip(prefix + name, "it is a pipe")
+    case S_IFSOCK: skip(prefix + name, "it is a socket")
+    default: skip(prefix + name, "it is a device")
     }
   }
 
   private mutating func take(_ path: String, _ file: String, _ status: stat) throws {
+    let valid: ArtifactPath
     do {
-      _ = try ArtifactPath(validating: path)
+      valid = try ArtifactPath(validating: path)
     } catch {
       return skip(path, "\(error)")
     }
-    // What stands in the output folder goes before what the job named elsewhere.
-    guard names.insert(path).inserted else { return skip(path, "another artifact has that name") }
     guard Int64(status.st_size) <= maximumBytes else {
       throw TooMuch(description: "\(path) has \(status.st_size) bytes, the limit is \(maximumBytes)")
     }
+    // What stands in the output folder goes before what the job named elsewhere.
+    guard names.insert(valid) else { return skip(path, "another artifact stands in the way of that name") }
     guard found.count < maximumFiles else { throw TooMuch(description: "more than \(maximumFiles) files") }
     if status.st_mode & 0o400 == 0 { chmod(file, status.st_mode | 0o400) }
     found.append(Found(path: path, file: file, size: Int64(status.st_size)))
   }
 
-  private mutating func skip(_ path: String, _ reason: String) {
-    if skipped.count < 100 { skipped.append("\(path): \(reason)") }
-  }
+  private mutating func skip(_ path: String, _ reason: String) { leftOut.note(Array(path.utf8), reason) }
 }

@@ -44,7 +44,12 @@ struct ArtifactWalkTests {
     mkfifo(root + "/fifo", 0o600)
     let result = try walk()
     #expect(result.found.map(\.path) == ["a.txt"])
-    #expect(result.skipped.count == 4)
+    #expect(
+      result.leftOut.lines == [
+        "aitbc: artifact left out: fifo: it is a pipe\n", "aitbc: artifact left out: folder: it is a symbolic link\n",
+        "aitbc: artifact left out: inner: it is a symbolic link\n",
+        "aitbc: artifact left out: link: it is a symbolic link\n",
+      ])
   }
 
   @Test func `names that results can't have are left out`() throws {
@@ -55,7 +60,39 @@ struct ArtifactWalkTests {
     close(open(bytes, O_CREAT | O_WRONLY, 0o600))
     let result = try walk()
     #expect(result.found.map(\.path) == ["a.txt"])
-    #expect(result.skipped.count == 4)
+    #expect(
+      result.leftOut.lines == [
+        "aitbc: artifact left out: C:drive: the path begins with a drive letter\n",
+        "aitbc: artifact left out: back\\x5cslash: the path contains a backslash\n",
+        "aitbc: artifact left out: new\\x0aline: control character 10 at byte 3\n",
+        "aitbc: artifact left out: \\xff\\xfe: its name is not UTF-8\n",
+      ])
+  }
+
+  @Test func `names that can't be unpacked side by side everywhere are told`() throws {
+    try make("out/A.TXT")
+    try make("out/d/x")
+    try make("out/D")
+    let result = try walk()
+    #expect(result.found.map(\.path) == ["A.TXT", "D"])
+    #expect(result.leftOut.count == 2)
+  }
+
+  @Test func `a hundred names are told, the others counted`() {
+    var leftOut = LeftOut()
+    #expect(leftOut.isEmpty && leftOut.lines.isEmpty)
+    for index in 0..<LeftOut.maximumNamed { leftOut.note(Array("f\(index)".utf8), "why") }
+    #expect(leftOut.lines.count == LeftOut.maximumNamed)
+    leftOut.note(Array("one more".utf8), "why")
+    #expect(leftOut.lines.count == LeftOut.maximumNamed + 1)
+    #expect(leftOut.lines.last == "aitbc: 1 more artifacts left out\n")
+  }
+
+  @Test func `no name can fake a line or turn the writing around`() {
+    var leftOut = LeftOut()
+    leftOut.note(Array("a\r\u{1B}[2J\u{202E}\u{2028}é".utf8), "why")
+    #expect(
+      leftOut.lines == ["aitbc: artifact left out: a\\x0d\\x1b[2J\\xe2\\x80\\xae\\xe2\\x80\\xa8é: why\n"])
   }
 
   @Test func `depth is bounded as in results`() throws {
