@@ -65,7 +65,11 @@ def abandon_all():
 
 
 class Market:
-    def __init__(self, *options, web=False):
+    def __init__(self, *options, web=False, wrap=()):
+        """`wrap`: words before the coordinator's command line, run in the market's folder."""
+        if "--disk-reserve" not in options:
+            options += ("--disk-reserve", "1MiB")
+        self.wrap = wrap
         self.folder = Path(tempfile.mkdtemp(prefix="aitbc-e2e."))
         self.options, self.miners, self.jobs, self.port = options, {}, [], 0
         (self.folder / "home").mkdir()
@@ -99,7 +103,7 @@ class Market:
         out, err = open(self.folder / "coordinator.out", "ab"), open(self.folder / "coordinator.err", "ab")
         before = out.tell()
         self.coordinator = subprocess.Popen(
-            [BINARY, "coordinator", "--port", str(self.port), "--data-dir", "data", "--keys-dir", "keys",
+            [*self.wrap, BINARY, "coordinator", "--port", str(self.port), "--data-dir", "data", "--keys-dir", "keys",
              "--log-level", "trace", *self.options], cwd=self.folder, env=self.environment, stdout=out, stderr=err)
         out.close(), err.close()
 
@@ -135,10 +139,10 @@ class Market:
         self.start()
         return status
 
-    def miner(self, name="miner", *options, wait=True):
+    def miner(self, name="miner", *options, wait=True, wrap=()):
         log = open(self.folder / f"{name}.log", "ab")
         process = subprocess.Popen(
-            [BINARY, "miner", "--url", self.url, "--api-key-file", "keys/miner.key", "--name", name,
+            [*wrap, BINARY, "miner", "--url", self.url, "--api-key-file", "keys/miner.key", "--name", name,
              "--work-dir", f"work-{name}", "--log-level", "trace", *options],
             cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         log.close()
@@ -316,6 +320,21 @@ class MarketTest(unittest.TestCase):
         for field in fields:
             self.assertIn(field, pointers)
         return body
+
+
+def on_tmpfs(folder, size):
+    """Words that put a small file system of its own at a folder before a command is run, seen by that command alone."""
+    script = 'mkdir -p "$0" && mount -t tmpfs -o size=' + size + ' tmpfs "$0" && exec "$@"'
+    return ("unshare", "--mount", "--propagation", "private", "sh", "-c", script, folder)
+
+
+def why_no_tmpfs():
+    """Nothing, or why this machine can't mount file systems for a test."""
+    if shutil.which("unshare") is None:
+        return "unshare (util-linux) is missing"
+    with tempfile.TemporaryDirectory(prefix="aitbc-e2e.") as folder:
+        done = subprocess.run([*on_tmpfs("probe", "1m"), "true"], cwd=folder, capture_output=True, text=True)
+        return None if done.returncode == 0 else "no file system can be mounted here: " + done.stderr.strip()
 
 
 def messages(feed, stop=None):

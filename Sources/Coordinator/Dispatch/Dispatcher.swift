@@ -32,10 +32,15 @@ final class Dispatcher: Sendable {
   private let store: any MarketStore
   private let clock: any MarketClock
   private let log: Logger
+  /// On a full disk no job is placed: nobody could keep what it writes.
+  private let reserve: DiskReserve?
   private let wakeups: AsyncStream<Void>
   private let wakeup: AsyncStream<Void>.Continuation
 
-  init(store: any MarketStore, clock: any MarketClock, leaseTerm: Seconds, log: Logger) {
+  init(
+    store: any MarketStore, clock: any MarketClock, leaseTerm: Seconds, log: Logger, reserve: DiskReserve? = nil
+  ) {
+    self.reserve = reserve
     self.store = store
     self.clock = clock
     self.log = log
@@ -89,7 +94,7 @@ final class Dispatcher: Sendable {
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
   private func claimOnce() async throws -> Bool {
     let available = state.withLock { $0.fleet.available }
-    guard !available.isEmpty else { return false }
+    guard !available.isEmpty, reserve?.isSpent != true else { return false }
     let classes = try await store.read { try $0.pendingClasses() }.filter { $0.ready > 0 }
     guard !classes.isEmpty else { return false }
     var hasPlaced = false

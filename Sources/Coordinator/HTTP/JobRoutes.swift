@@ -28,6 +28,7 @@ struct JobRoutes {
     let bytes = try await request.bytes(limit: market.configuration.bodyLimit)
     let specification = try SubmitRequest.parse(try Request.json(bytes))
     if isDryRun {
+      try await Submitter(market: market).check([specification])
       let job = Job(
         id: market.newID(JobKind.self), account: identity.account, specification: specification,
         createdAt: market.clock.now)

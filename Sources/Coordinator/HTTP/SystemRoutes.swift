@@ -16,9 +16,7 @@ struct SystemRoutes {
   func add(to router: Router<AppContext>) {
     router.get("/healthz") { _, _ in Response.json(["status": "ok"]) }
     router.get("/readyz") { _, _ in try await ready() }
-    router.get("/v1/health") { _, _ in
-      Response.json(["status": "ok", "version": .string(CoordinatorServer.version)])
-    }
+    router.get("/v1/health") { _, _ in try await health() }
     router.get("/v1/keys") { _, _ in Response.json(keys) }
     router.get("/v1/miners") { request, _ in try await miners(request) }
     router.get("/v1/account") { request, _ in try await account(request) }
@@ -31,6 +29,14 @@ struct SystemRoutes {
     }
     _ = try await market.store.read { try $0.lastSequence() }
     return .json(["status": "ready"])
+  }
+
+  /// How it is doing, beyond being there: the disk.
+  private func health() async throws -> Response {
+    let disk = try await market.diskState()
+    return .json([
+      "status": disk.takesNewWork ? "ok" : "degraded", "version": .string(CoordinatorServer.version), "disk": disk.json,
+    ])
   }
 
   /// The fleet: public facts only.

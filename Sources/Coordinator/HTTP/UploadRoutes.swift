@@ -55,6 +55,7 @@ extension UploadRoutes {
     if let blob = try await market.store.read({ try $0.blob(digest.hex) }) {
       return Response(status: .ok, headers: [.uploadOffset: String(blob.size)])
     }
+    try await market.requireRoom()
     let upload = Upload(market: market, place: .blob(identity.account), digest: digest)
     let (response, size) = try await upload.receive(request)
     guard let size else { return response }

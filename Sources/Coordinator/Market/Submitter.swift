@@ -104,12 +104,10 @@ struct Submitter {
     return .object(object)
   }
 
-  /// What the pure reading of a request can't see: paths, blobs that are not here, a disk that is nearly full.
-  private func check(_ specifications: [JobSpecification]) async throws {
-    let free = try await market.blockingly { [files = market.files] in try files.freeBytes() }
-    guard free >= market.configuration.diskFloor else {
-      throw Problem(507, "disk_floor", "the coordinator's disk is nearly full; it takes no new work", retryAfter: 60)
-    }
+  /// What the pure reading of a request can't see: paths, blobs that are not here, a disk that is nearly full. A dry run
+  /// makes the same checks.
+  func check(_ specifications: [JobSpecification]) async throws {
+    try await market.requireRoom()
     var errors: [FieldError] = []
     for (index, specification) in specifications.enumerated() {
       let prefix = specifications.count == 1 ? "" : "/jobs/\(index)"

@@ -6,6 +6,7 @@ extension FileStore {
   /// Makes a package: `write` gets the descriptor of a new file and writes all of it; then it is put on disk and gets
   /// its name. What `write` throws is thrown here, and nothing remains. Replaces an older package.
   public func writePackage(_ job: JobID, _ write: (Int32) throws -> Void) throws {
+    try checkRoom()
     let path = temporaryPath()
     let target = packagePath(job)
     let descriptor = try POSIXFile.open(path, O_RDWR | O_CREAT | O_EXCL)

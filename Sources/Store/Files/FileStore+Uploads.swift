@@ -36,7 +36,7 @@ extension FileStore {
 
   private func openUpload(_ name: String, target: String) throws(FileStoreError) -> UploadFile {
     // Names are up to 255 bytes; the parts are at most this long: 8 + 30 + 20 + 64 + 64.
-    try UploadFile(path: directory + "/uploads/" + name, target: target, registry: uploads)
+    try UploadFile(path: directory + "/uploads/" + name, target: target, registry: uploads, reserve: reserve)
   }
 
   /// Removes partial uploads that nobody has written to since `time` and nobody has open. Returns how many.

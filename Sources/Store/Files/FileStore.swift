@@ -16,23 +16,26 @@ public struct FileStore: Sendable {
   /// The data directory.
   public let directory: String
   let uploads: UploadRegistry
+  /// Nil: the disk is used to its end.
+  public let reserve: DiskReserve?
 
   private static let folders = ["blobs", "logs", "artifacts", "uploads", "packages", "tmp"]
 
   /// Makes the folders and removes what a former process left half written in `tmp`. Throws ``FileStoreError``.
-  public init(directory: String) throws(FileStoreError) {
+  public init(directory: String, reserve: DiskReserve? = nil) throws(FileStoreError) {
     self.directory = directory
+    self.reserve = reserve
     uploads = UploadRegistry()
     for folder in Self.folders { try POSIXFile.makeDirectories(directory + "/" + folder) }
     try FileTree.removeContents(of: directory + "/tmp")
   }
 
   /// Bytes that a process without privileges can still write. Throws ``FileStoreError``.
-  public func freeBytes() throws(FileStoreError) -> Int64 {
-    var status = statvfs()
-    guard statvfs(directory, &status) == 0 else { throw .last("statvfs", directory) }
-    let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
-    return overflow ? .max : Int64(clamping: bytes)
+  public func freeBytes() throws(FileStoreError) -> Int64 { try FreeSpace.bytes(in: directory) }
+
+  /// Throws ``FileStoreError/diskFull`` while what is free is kept for the end of what runs.
+  func checkRoom() throws(FileStoreError) {
+    if reserve?.isSpent == true { throw .diskFull }
   }
 
   /// A path for a file in the making; gone at the next start. Move it into place when it is whole and synced.

@@ -27,11 +27,13 @@ public final class LogFile: Sendable {
 
   private let path: String
   private let descriptor: Int32
+  private let reserve: DiskReserve?
   private let state: Mutex<State>
 
   /// Opens or makes it. What a former process wrote is hashed again. Throws ``FileStoreError``.
-  init(path: String) throws(FileStoreError) {
+  init(path: String, reserve: DiskReserve? = nil) throws(FileStoreError) {
     self.path = path
+    self.reserve = reserve
     descriptor = try POSIXFile.open(path, O_RDWR | O_CREAT)
     do throws(FileStoreError) {
       let hasher = SHA256()
@@ -65,7 +67,7 @@ public final class LogFile: Sendable {
       guard known < bytes.count else { return .success(.duplicate(length: state.length)) }
       let new = UnsafeRawBufferPointer(rebasing: bytes[Int(known)...])
       do throws(FileStoreError) {
-        try POSIXFile.write(new, to: descriptor, at: state.length, path)
+        try write(new, at: state.length)
       } catch {
         // A part may be written already; the next chunk must find the old end.
         _ = ftruncate(descriptor, off_t(state.length))
@@ -77,6 +79,16 @@ public final class LogFile: Sendable {
       return .success(.appended(length: state.length))
     }
     return try result.get()
+  }
+
+  /// What runs may end: its last words have a share of the reserve.
+  private func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(FileStoreError) {
+    if let reserve, !reserve.hasRoomForLogs { throw .diskFull }
+    do throws(FileStoreError) {
+      try POSIXFile.write(bytes, to: descriptor, at: offset, path)
+    } catch .diskFull where reserve?.spend() == true {
+      try POSIXFile.write(bytes, to: descriptor, at: offset, path)
+    }
   }
 
   /// Takes a chunk that begins at `offset`.
@@ -112,7 +124,7 @@ extension FileStore {
   public func openLog(_ job: JobID, tryNumber: Int, stream: LogStream) throws(FileStoreError) -> LogFile {
     let path = logPath(job, tryNumber, stream)
     try POSIXFile.makeDirectories(POSIXFile.parent(of: path))
-    return try LogFile(path: path)
+    return try LogFile(path: path, reserve: reserve)
   }
 
   /// The log of any try for reading. Throws ``FileStoreError/notFound`` when it has none.

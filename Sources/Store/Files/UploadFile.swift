@@ -16,10 +16,14 @@ public final class UploadFile: Sendable {
   private let path: String
   private let target: String
   private let registry: UploadRegistry
+  private let reserve: DiskReserve?
   private let state: Mutex<State>
 
   /// Throws ``FileStoreError/busy`` while another has it open.
-  init(path: String, target: String, registry: UploadRegistry) throws(FileStoreError) {
+  init(
+    path: String, target: String, registry: UploadRegistry, reserve: DiskReserve? = nil
+  ) throws(FileStoreError) {
+    self.reserve = reserve
     self.path = path
     self.target = target
     self.registry = registry
@@ -49,6 +53,7 @@ public final class UploadFile: Sendable {
     let result: Result<Void, FileStoreError> = state.withLock { state in
       guard let descriptor = state.descriptor else { return .failure(.failed("the upload is closed")) }
       guard offset == state.length else { return .failure(.wrongOffset(expected: state.length)) }
+      if reserve?.isSpent == true { return .failure(.diskFull) }
       do throws(FileStoreError) {
         try POSIXFile.write(bytes, to: descriptor, at: offset, path)
       } catch {

@@ -27,9 +27,10 @@ public final class SQLiteStore: MarketStore {
   ///
   /// Throws ``DataDirectoryInUse`` while another process has it, ``StoreError/newerVersion(found:known:)`` for a
   /// database that a newer program made, and ``StoreError`` for what the disk says. `clock` decides, when a job is
-  /// written, whether its time has come.
+  /// written, whether its time has come. A commit for which the disk has no room spends `reserve` and is tried again.
   public static func open(
-    directory: String, clock: any MarketClock, log: Logger, configuration: StoreConfiguration = StoreConfiguration()
+    directory: String, clock: any MarketClock, log: Logger, configuration: StoreConfiguration = StoreConfiguration(),
+    reserve: DiskReserve? = nil
   ) throws -> SQLiteStore {
     let lock = try DataDirectoryLock(directory: directory)
     let path = directory + "/market.db"
@@ -43,7 +44,8 @@ public final class SQLiteStore: MarketStore {
       let connections = try (0..<min(max(1, configuration.readers), 64)).map { _ in
         try SQLiteConfiguration.openReader(path: path, configuration)
       }
-      let writer = Writer(clock: clock, log: log, configuration: configuration, walPath: path + "-wal")
+      let writer = Writer(
+        clock: clock, log: log, configuration: configuration, walPath: path + "-wal", reserve: reserve)
       try writer.start(database) { lock.release() }
       do {
         try readers.start(connections, log: log)

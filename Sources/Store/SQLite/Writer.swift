@@ -15,8 +15,12 @@ final class Writer: Sendable {
   private let log: Logger
   private let configuration: StoreConfiguration
   private let walPath: String
+  private let reserve: DiskReserve?
 
-  init(clock: any MarketClock, log: Logger, configuration: StoreConfiguration, walPath: String) {
+  init(
+    clock: any MarketClock, log: Logger, configuration: StoreConfiguration, walPath: String, reserve: DiskReserve?
+  ) {
+    self.reserve = reserve
     queue = WorkQueue(limit: configuration.writeQueueLimit)
     self.clock = clock
     self.log = log
@@ -76,19 +80,31 @@ final class Writer: Sendable {
 
   private func run(_ group: [any PendingWork], _ session: SQLiteSession) {
     do {
-      try session.connection.begin(forWriting: true)
-      let failures = try group.map { try runOne($0, session) }
-      try session.flush()
-      try session.connection.commit()
+      let failures = try commit(group, session)
       publish(session)
       for (work, failure) in zip(group, failures) { work.answer(failure) }
     } catch {
       // Nothing of the group is in the database, and what its operations found may rest on what is not there.
       session.connection.rollback()
       recover(session)
+      if error as? StoreError == .diskFull, let reserve, reserve.spend() {
+        log.warning("the disk is full: the space kept back is given up", metadata: ["bytes": "\(reserve.bytes)"])
+        return run(group, session)
+      }
       log.error("a commit failed", metadata: ["operations": "\(group.count)", "error": "\(error)"])
       for work in group { work.answer(error) }
     }
+  }
+
+  /// Gives what each operation threw. Throws when nothing was committed.
+  private func commit(_ group: [any PendingWork], _ session: SQLiteSession) throws -> [(any Error)?] {
+    try session.connection.begin(forWriting: true)
+    let failures = try group.map { try runOne($0, session) }
+    let isFull = failures.contains { $0 as? StoreError == .diskFull }
+    if isFull, let reserve, reserve.bytes > 0, !reserve.isSpent { throw StoreError.diskFull }
+    try session.flush()
+    try session.connection.commit()
+    return failures
   }
 
   /// Gives what the operation threw; then nothing it did remains. Throws when the whole transaction is lost.
