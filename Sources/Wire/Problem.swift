@@ -65,6 +65,7 @@ public struct Problem: Error, Hashable, Sendable {
     case 410: "Gone"
     case 412: "Precondition Failed"
     case 413: "Content Too Large"
+    case 414: "URI Too Long"
     case 415: "Unsupported Media Type"
     case 416: "Range Not Satisfiable"
     case 422: "Unprocessable Content"
@@ -73,6 +74,7 @@ public struct Problem: Error, Hashable, Sendable {
     case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 503: "Service Unavailable"
+    case 505: "HTTP Version Not Supported"
     case 507: "Insufficient Storage"
     default: status < 500 ? "Error" : "Internal Server Error"
     }

@@ -44,8 +44,9 @@ struct FileResponse {
       return body(from: 0, count: size, status: .ok, headers: headers, request: request, blocking: blocking)
     }
     guard let range = ranges[0].resolve(size: size) else {
-      headers[.contentRange] = "bytes */\(size)"
-      return Response(status: .rangeNotSatisfiable, headers: headers)
+      return Response(
+        status: .rangeNotSatisfiable,
+        headers: [.contentRange: "bytes */\(size)", .acceptRanges: "bytes", .eTag: tag])
     }
     headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
     return body(

@@ -44,7 +44,8 @@ struct LogRoutes {
     wish.offset = reader.integer("offset", in: 0...Int64.max) ?? 0
     wish.tail = reader.integer("tail", in: 0...1_000_000)
     if wish.tail != nil, reader.string("offset") != nil { reader.fail("tail", "can't stand beside offset") }
-    wish.follows = reader.flag("follow")
+    // Who asks for the headers alone does not wait for the end.
+    wish.follows = reader.flag("follow") && request.method != .head
     try reader.check()
     return wish
   }

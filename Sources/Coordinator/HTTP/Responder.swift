@@ -4,29 +4,44 @@ import Hummingbird
 import JSON
 import Logging
 import Marketplace
+import NIOHTTP1
 import Store
 import Wire
 
 /// The outermost layer of every request: its id, its errors as problem documents, its line in the log.
 struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context == AppContext {
   let inner: Inner
+  let routes: RouteTable
+  /// Bytes of path and query; more is 414.
+  let targetLimit: Int
   let log: Logger
 
   func respond(to request: Request, context: AppContext) async throws -> Response {
     let id = Self.requestID(request)
     var response: Response
     do {
-      response = try await inner.respond(to: request, context: context)
-      // The router answers what it does not know without a body.
-      if response.status == .notFound, response.headers[.contentType] == nil, request.method != .head {
-        response = .problem(Self.noRoute(request), requestID: id)
+      guard request.uri.string.utf8.count <= targetLimit else {
+        throw Problem(414, "target_too_long", "path and query may have at most \(targetLimit) bytes")
       }
+      response = try await inner.respond(to: request, context: context)
+      // The router answers what it does not know without a word.
+      if response.status == .notFound, context.endpointPath == "NotFound" { response = unknown(request, id: id) }
+      if let problem = Self.wordless(response) {
+        let headers = response.headers
+        response = .problem(problem, requestID: id)
+        for field in headers where field.name != .contentLength { response.headers[field.name] = field.value }
+      }
+    } catch let error as HTTPParserError {
+      // Answered below the routes, and nothing may follow.
+      throw error
     } catch {
       response = .problem(problem(for: error, request: request, id: id), requestID: id)
     }
-    if request.method == .head, let length = response.body.contentLength, length > 0 {
-      response.headers[.contentLength] = String(length)
+    if request.method == .head {
+      // The length that a GET would have; giving a body changes it.
+      let length = response.headers[.contentLength]
       response.body = ResponseBody()
+      response.headers[.contentLength] = length
     }
     response.headers[.requestID] = id
     response.headers[.contentTypeOptions] = "nosniff"
@@ -51,8 +66,28 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     return secureToken(prefix: "req_", bytes: 12)
   }
 
-  private static func noRoute(_ request: Request) -> Problem {
-    Problem(404, "no_such_route", "there is nothing at \(request.method) \(LoggablePath.of(request.uri.path))")
+  private func unknown(_ request: Request, id: String) -> Response {
+    let path = LoggablePath.of(request.uri.path)
+    guard let allow = routes.allow(request.uri.path) else {
+      return .problem(
+        Problem(404, "no_such_route", "there is nothing at \(request.method) \(path)"), requestID: id)
+    }
+    let problem = Problem(405, "method_not_allowed", "\(path) can't be used with \(request.method), only with \(allow)")
+    var response = Response.problem(problem, requestID: id)
+    response.headers[.allow] = allow
+    return response
+  }
+
+  /// What to say where a route answered with an error status and headers alone.
+  private static func wordless(_ response: Response) -> Problem? {
+    guard response.status.code >= 400, response.headers[.contentType] == nil else { return nil }
+    switch response.status.code {
+    case 409:
+      return Problem(409, "wrong_offset", "the upload does not stand there; Upload-Offset tells where it goes on")
+    case 404: return .notFound("what was asked for")
+    case 416: return Problem(416, "range_not_satisfiable", "the content has no bytes in that range; see Content-Range")
+    default: return Problem(response.status.code, "http_error", response.status.reasonPhrase)
+    }
   }
 
   private func problem(for error: any Error, request: Request, id: String) -> Problem {

@@ -17,6 +17,10 @@ struct Admission: Sendable {
       admit: { head, channel in
         channel.eventLoop.makeFutureWithTask { await admit(head, from: channel.remoteAddress) }
       },
+      malformed: { error in
+        let fault = RequestFault(error)
+        return (HTTPResponseHead(fault.head), ByteBuffer(bytes: fault.body))
+      },
       upgraded: { _, _ in .webSocket })
   }
 

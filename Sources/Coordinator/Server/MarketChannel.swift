@@ -25,6 +25,8 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
 
   let responder: Responder
   let idleTimeout: TimeAmount
+  let drainLimit: Int
+  let drainTimeout: TimeAmount
   let upgrader: WebSocketServerUpgrader<Kind>
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
@@ -47,6 +49,7 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
   private func addHTTP(to channel: any Channel, logger: Logger) throws -> Kind {
     let operations = channel.pipeline.syncOperations
     try operations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
+    try operations.addHandler(RequestGuard(drainLimit: drainLimit, drainTimeout: drainTimeout))
     try operations.addHandler(
       HTTPConnectionStateHandler(idleTimeout: .nanoseconds(idleTimeout.nanoseconds), logger: logger))
     let asyncChannel = try HTTPChannel(

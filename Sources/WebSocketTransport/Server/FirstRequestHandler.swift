@@ -93,9 +93,11 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
     guard case .waiting = state else { return context.fireErrorCaught(error) }
     // Not HTTP: nobody behind could say so yet.
     state = .done
-    let head = HTTPResponseHead(
+    let bare = HTTPResponseHead(
       version: .http1_1, status: .badRequest, headers: ["Connection": "close", "Content-Length": "0"])
-    context.write(wrapOutboundOut(.head(head)), promise: nil)
+    let answer = upgrader.malformed?(error) ?? (head: bare, body: ByteBuffer())
+    context.write(wrapOutboundOut(.head(answer.head)), promise: nil)
+    context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil)
     let channel = context.channel
     context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
     promise.fail(error)

@@ -12,7 +12,11 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
   /// that fails refuses.
   public typealias Admit = @Sendable (HTTPRequestHead, any Channel) -> EventLoopFuture<WebSocketAdmission>
 
+  /// What to answer to bytes that are no HTTP request.
+  public typealias Malformed = @Sendable (any Error) -> (head: HTTPResponseHead, body: ByteBuffer)
+
   let admit: Admit
+  let malformed: Malformed?
   private let configuration: Shared<WebSocketConfiguration>
   private let origins: OriginPolicy
   private let upgraded: @Sendable (any Channel, WebSocketConnection) -> UpgradeResult
@@ -20,11 +24,15 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
 
   /// - Parameters:
   ///   - origins: whose pages may connect; others get 403 as the rejection.
+  ///   - malformed: the answer when a connection begins with something that is no HTTP request; a bare 400 by default.
+  ///     The connection is closed behind it.
   ///   - upgraded: makes the pipeline's result from an upgraded channel; called on its event loop.
   public init(
     configuration: WebSocketConfiguration = WebSocketConfiguration(), origins: OriginPolicy = .any,
-    admit: @escaping Admit, upgraded: @escaping @Sendable (any Channel, WebSocketConnection) -> UpgradeResult
+    admit: @escaping Admit, malformed: Malformed? = nil,
+    upgraded: @escaping @Sendable (any Channel, WebSocketConnection) -> UpgradeResult
   ) {
+    self.malformed = malformed
     self.configuration = Shared(configuration)
     self.origins = origins
     self.admit = admit

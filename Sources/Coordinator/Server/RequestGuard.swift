@@ -1,0 +1,149 @@
+import HTTPTypes
+import Hummingbird
+import JSON
+import NIOCore
+import NIOHTTP1
+import NIOHTTPTypes
+import Wire
+
+/// Looks after what the routes leave undone on a connection:
+///
+/// - A request that was answered before its body had come (refused, mostly) is read on and thrown away, up to a limit
+///   and for a time; then the connection is cut. Many clients read the answer only when they have sent everything.
+/// - A request that is not HTTP gets an answer that says so.
+final class RequestGuard: ChannelDuplexHandler {
+  typealias InboundIn = HTTPRequestPart
+  typealias InboundOut = HTTPRequestPart
+  typealias OutboundIn = HTTPResponsePart
+  typealias OutboundOut = HTTPResponsePart
+
+  /// Bytes of an answered request that are still read.
+  private let drainLimit: Int
+  private let drainTimeout: TimeAmount
+
+  /// A request's body is still coming.
+  private var isReceiving = false
+  /// Its sender wants the connection closed after the answer.
+  private var closesAfter = false
+  /// An answer has begun and not ended.
+  private var isAnswering = false
+  /// The last answer is out: nothing may follow it.
+  private var isOver = false
+  /// Bytes thrown away so far; nil while nothing is.
+  private var drained: Int?
+  private var timer: Scheduled<Void>?
+
+  init(drainLimit: Int, drainTimeout: TimeAmount) {
+    self.drainLimit = drainLimit
+    self.drainTimeout = drainTimeout
+  }
+
+  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+
+  // MARK: Reading
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    switch unwrapInboundIn(data) {
+    case .head(let head):
+      isReceiving = true
+      closesAfter = head.headerFields[.connection]?.lowercased() == "close"
+      context.fireChannelRead(data)
+    case .body(let buffer):
+      guard let drained else { return context.fireChannelRead(data) }
+      self.drained = drained + buffer.readableBytes
+      if drained + buffer.readableBytes > drainLimit { context.close(promise: nil) }
+    case .end:
+      isReceiving = false
+      endDraining(context)
+      context.fireChannelRead(data)
+    }
+  }
+
+  func channelReadComplete(context: ChannelHandlerContext) {
+    context.fireChannelReadComplete()
+    // Nobody behind asks for what is thrown away.
+    if drained != nil { context.read() }
+  }
+
+  // MARK: Writing
+
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    guard !isOver else {
+      promise?.fail(ChannelError.ioOnClosedChannel)
+      return
+    }
+    switch unwrapOutboundIn(data) {
+    case .head(let head): isAnswering = head.status.kind != .informational
+    case .body: break
+    case .end:
+      isAnswering = false
+      if isReceiving { beginDraining(context) }
+    }
+    context.write(data, promise: promise)
+  }
+
+  private func beginDraining(_ context: ChannelHandlerContext) {
+    guard drained == nil else { return }
+    drained = 0
+    let channel = context.channel
+    timer = context.eventLoop.scheduleTask(in: drainTimeout) { channel.close(promise: nil) }
+    context.read()
+  }
+
+  private func endDraining(_ context: ChannelHandlerContext) {
+    guard drained != nil else { return }
+    drained = nil
+    timer?.cancel()
+    timer = nil
+    // Who asked for the close has the answer; nobody else ends this connection.
+    if closesAfter { context.close(promise: nil) }
+  }
+
+  // MARK: What is not HTTP
+
+  func errorCaught(context: ChannelHandlerContext, error: any Error) {
+    // Whoever reads the body must not take what came of it for the whole.
+    defer { context.fireErrorCaught(error) }
+    guard error is HTTPParserError, !isAnswering, !isOver, drained == nil else { return }
+    isOver = true
+    let fault = RequestFault(error)
+    context.write(wrapOutboundOut(.head(fault.head)), promise: nil)
+    context.write(wrapOutboundOut(.body(ByteBuffer(bytes: fault.body))), promise: nil)
+    let channel = context.channel
+    context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
+  }
+}
+
+/// The answer to bytes that are no request.
+struct RequestFault: Sendable {
+  let problem: Problem
+
+  init(_ error: any Error) {
+    switch error as? HTTPParserError {
+    case .headerOverflow:
+      problem = Problem(431, "header_too_large", "the request's line and headers are too large")
+    case .invalidVersion: problem = Problem(505, "http_version", "this server speaks HTTP/1.1")
+    default: problem = Problem(400, "malformed_request", "that is not a request of HTTP/1.1")
+    }
+  }
+
+  var body: [UInt8] { problem.json(requestID: "none").encoded }
+
+  /// Closes the connection.
+  var head: HTTPResponse {
+    HTTPResponse(
+      status: HTTPResponse.Status(code: problem.status),
+      headerFields: [
+        .contentType: Problem.mediaType, .contentLength: String(body.count), .connection: "close",
+      ])
+  }
+}
+
+extension HTTPResponseHead {
+  /// An answer without routes behind it.
+  init(_ response: HTTPResponse) {
+    self.init(
+      version: .http1_1, status: HTTPResponseStatus(statusCode: response.status.code),
+      headers: HTTPHeaders(response.headerFields.map { ($0.name.rawName, $0.value) }))
+  }
+}
