@@ -22,6 +22,20 @@ import Testing
     #expect(ArgumentOrder.normalized(given) == wanted)
   }
 
+  @Test(
+    arguments: [
+      ("0", 0), ("1", 1), ("1048576", 1 << 20), ("512KiB", 512 << 10), ("256MiB", 256 << 20), ("2GiB", 2 << 30),
+      ("1TiB", 1 << 40), ("8388607TiB", 8_388_607 << 40), ("8388608TiB", nil), ("", nil), ("MiB", nil), ("-1", nil),
+      ("1.5GiB", nil), ("1MB", nil), ("1 MiB", nil), ("1mib", nil), ("9999999999999999", nil), ("٣", nil),
+    ] as [(String, Int64?)])
+  func sizes(_ text: String, _ bytes: Int64?) { #expect(ByteSize(argument: text)?.bytes == bytes) }
+
+  @Test func sizesAreShownAsPeopleWriteThem() {
+    #expect(ByteSize(256 << 20).defaultValueDescription == "256MiB")
+    #expect(ByteSize(1 << 40).defaultValueDescription == "1TiB")
+    #expect(ByteSize(1000).defaultValueDescription == "1000" && ByteSize(0).defaultValueDescription == "0")
+  }
+
   @Test(arguments: [
     ["frob"], ["client", "frob"], ["client", "status"], ["client", "status", "a", "--job-id", "b"],
     ["client", "status", "a", "b"], ["client", "status", "--frob", "a"], ["client", "list", "--status", "frob"],

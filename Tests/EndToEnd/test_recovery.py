@@ -167,6 +167,92 @@ class MinerStops(MarketTest):
         until(lambda: not processes(word), "its processes are gone", 5)
 
 
+class MinerDrains(MarketTest):
+    """Told to go: with a coordinator, and with one that is gone or stands still."""
+
+    options = ("--lease", "3s")
+    with_miner = False
+    slowness = 8
+
+    def running(self, script, name, *options):
+        miner = self.market.miner(name, "--sandbox", "none", "--label", f"only={name}", *options)
+        job = self.market.shell("echo up; " + script, constraints={"labels": {"only": name}}, env={"MARK": name})
+        self.market.until_log(job, "up")
+        return miner, job
+
+    def log(self, name):
+        return (self.market.folder / f"{name}.log").read_text()
+
+    def gone(self, name):
+        until(lambda: not processes("MARK=" + name), "its processes are gone", 5)
+
+    def test_renewals_go_on_during_a_drain(self):
+        miner, job = self.running("sleep 7; echo end", "patient")
+        miner.send_signal(signal.SIGTERM)
+        ended = self.market.finished(job)
+        self.assertEqual((ended["status"], ended["try"]), ("completed", 1))
+        self.assertEqual(miner.wait(10), 0)
+
+    def test_without_a_coordinator(self):
+        """All in one, since each needs the coordinator dead."""
+        idle = self.market.miner("idle", "--sandbox", "none")
+        go = self.market.folder / "drained.go"
+        finished, _ = self.running(f"while [ ! -e {go} ]; do sleep 0.05; done", "finished", "--drain-timeout", "2s")
+        running, _ = self.running("exec sleep 600", "running")
+        self.market.end(self.market.coordinator, signal.SIGKILL)
+        try:
+            # Nothing to do, nothing to wait for.
+            idle.send_signal(signal.SIGTERM)
+            self.assertEqual(idle.wait(3), 0)
+            # A finished result is kept for its lease and two seconds, then named.
+            began = time.monotonic()
+            go.touch()
+            finished.send_signal(signal.SIGTERM)
+            # What runs is ended, and nobody is waited for.
+            running.send_signal(signal.SIGTERM)
+            self.drains("running")
+            running.send_signal(signal.SIGTERM)
+            self.assertEqual(running.wait(5), 0)
+            self.gone("running")
+            self.assertEqual(finished.wait(15), 1)
+            self.assertTrue(2 <= time.monotonic() - began < 10)
+            self.assertIn("1 finished result could not be delivered", self.log("finished"))
+            folder = next((self.market.folder / "work-finished" / "jobs").iterdir())
+            self.assertIn(folder.name, self.log("finished"))
+            self.assertEqual((folder / "stdout.log").read_text(), "up\n")
+            # One loop tries to connect, with a pause before each attempt.
+            tries = self.log("finished").count("not connected; trying again")
+            self.assertTrue(1 <= tries <= 25, f"{tries} attempts")
+        finally:
+            self.market.start()
+
+    def drains(self, name):
+        """The first signal was taken: a second one right behind it might be one with it."""
+        return until(lambda: "draining:" in self.log(name), f"{name} drains")
+
+    def test_a_coordinator_that_stands_still(self):
+        miner, _ = self.running("trap '' TERM; while :; do sleep 1; done", "stuck")
+        self.market.coordinator.send_signal(signal.SIGSTOP)
+        try:
+            miner.send_signal(signal.SIGTERM)
+            self.drains("stuck")
+            began = time.monotonic()
+            miner.send_signal(signal.SIGTERM)
+            self.assertEqual(miner.wait(14), 0)
+            self.assertLess(time.monotonic() - began, 12.5)
+            self.gone("stuck")
+        finally:
+            self.market.coordinator.send_signal(signal.SIGCONT)
+
+    def test_three_times(self):
+        miner, _ = self.running("trap '' TERM; while :; do sleep 1; done", "thrice")
+        for word in ("draining:", "leaving:", "leaving at once"):
+            miner.send_signal(signal.SIGTERM)
+            until(lambda: word in self.log("thrice"), word)
+        miner.wait(3)
+        self.gone("thrice")
+
+
 class Secrets(MarketTest):
     """Keys and lease tokens stand in no log, answer, page or file of results. The miner here is this test."""
 
@@ -229,12 +315,82 @@ class Secrets(MarketTest):
 class Start(MarketTest):
     with_miner = False
 
-    def test_two_coordinators_do_not_share_a_folder(self):
+    def start(self, *options, user=None, folder=None):
+        """Starts a coordinator that is not to come up; returns how it ended."""
+        words = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"] if user else []
         done = subprocess.run(
-            [BINARY, "coordinator", "--port", "0", "--data-dir", "data", "--keys-dir", "keys"], timeout=20,
-            cwd=self.market.folder, env=self.market.environment, capture_output=True, text=True)
-        self.assertNotEqual(done.returncode, 0)
+            [*words, BINARY, "coordinator", *options], timeout=30, cwd=folder or self.market.folder,
+            env=self.market.environment, capture_output=True, text=True)
         self.assertNotIn("listening", done.stdout)
+        self.assertNotIn("Error", done.stderr)
+        return done
+
+    def assertStartFault(self, done, code, *words):
+        self.assertEqual(done.returncode, code, done.stderr)
+        line = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        self.assertEqual(len(line), 1, done.stderr)
+        for word in words:
+            self.assertIn(word, done.stderr)
+
+    def test_two_coordinators_do_not_share_a_folder(self):
+        done = self.start("--port", "0", "--data-dir", "data", "--keys-dir", "keys")
+        self.assertStartFault(done, 5, f"in use by process {self.market.coordinator.pid}", "--data-dir")
+
+    def test_a_port_that_is_taken(self):
+        done = self.start("--port", str(self.market.port), "--data-dir", "other", "--keys-dir", "other-keys")
+        self.assertStartFault(done, 5, f"127.0.0.1 port {self.market.port} is in use by another program", "--port")
+
+    def test_an_address_of_another_machine(self):
+        done = self.start("--host", "192.0.2.1", "--port", "0", "--data-dir", "far", "--keys-dir", "far-keys")
+        self.assertStartFault(done, 1, "192.0.2.1", "--host")
+
+    def unprivileged(self):
+        """Options for another user than root, and a folder of that user. Skips where there can't be one."""
+        if os.geteuid() != 0:
+            return None, self.market.folder
+        if subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", BINARY, "--version"],
+                          capture_output=True).returncode:
+            self.skipTest("no other user can run the executable here")
+        folder = self.market.folder / marker()
+        folder.mkdir()
+        os.chown(folder, 65534, 65534)
+        os.chmod(self.market.folder, 0o755)
+        return "65534", folder
+
+    def test_a_port_that_needs_privileges(self):
+        user, folder = self.unprivileged()
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+            if int(file.read()) <= 1:
+                self.skipTest("every user may listen on every port here")
+        done = self.start("--port", "1", user=user, folder=folder)
+        self.assertStartFault(done, 1, "may not listen on 127.0.0.1 port 1")
+
+    def test_a_data_directory_that_can_not_be_written(self):
+        user, folder = self.unprivileged()
+        closed = folder / "closed"
+        closed.mkdir()
+        closed.chmod(0o555)
+        for options in (("--data-dir", "closed/data"), ("--data-dir", "closed"), ("--keys-dir", "closed/keys")):
+            with self.subTest(" ".join(options)):
+                done = self.start("--port", "0", *options, user=user, folder=folder)
+                self.assertStartFault(done, 1, "closed", "Permission denied")
+
+    def test_a_data_directory_that_is_a_file(self):
+        (self.market.folder / "file").write_text("x")
+        self.assertStartFault(self.start("--port", "0", "--data-dir", "file"), 1, "file")
+
+    def test_a_reserve_above_the_floor_is_refused(self):
+        done = self.start("--disk-floor", "1MiB", "--disk-reserve", "2MiB")
+        self.assertEqual((done.returncode, "--disk-reserve" in done.stderr), (2, True))
+
+    def test_two_miners_do_not_share_a_work_directory(self):
+        self.market.miner("one", "--sandbox", "none")
+        done = subprocess.run(
+            [BINARY, "miner", "--url", self.market.url, "--api-key-file", "keys/miner.key", "--work-dir", "work-one"],
+            cwd=self.market.folder, env=self.market.environment, capture_output=True, text=True, timeout=30)
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertIn("in use by another miner", done.stderr)
+        self.assertIn("--work-dir", done.stderr)
 
     def test_keys_survive_a_restart(self):
         before = self.market.client_key

@@ -36,6 +36,16 @@ public struct CoordinatorConfiguration: Sendable {
   public var inlineResultLimit = 1024 * 1024
   /// Free space under which no new work is taken (507). Default 256 MiB.
   public var diskFloor: Int64 = 256 * 1024 * 1024
+  /// Space kept back, so that cancels, the end of leases and the end of running jobs find room on a full disk. 0 keeps
+  /// none. Default 64 MiB; never more than ``diskFloor``.
+  public var diskReserve: Int64 = 64 * 1024 * 1024
+  /// Longest request target (path and query). Default 16 KiB; longer ones get 414.
+  public var targetLimit = 16 * 1024
+  /// Bytes of a refused request's body that are still read, so that its sender gets to the answer. Default 64 MiB; more
+  /// cuts the connection.
+  public var drainLimit = 64 * 1024 * 1024
+  /// How long that may take. Default 10 s.
+  public var drainTimeout = Seconds(10)
   /// Open connections at once. Default 12,000.
   public var connectionLimit = 12_000
   /// An HTTP connection that says nothing is closed after this. Default 75 s.

@@ -24,8 +24,7 @@ public enum CoordinatorServer {
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
     let clock = SystemClock()
-    let store = try SQLiteStore.open(directory: configuration.dataDirectory, clock: clock, log: log)
-    let files = try FileStore(directory: configuration.dataDirectory)
+    let (store, files) = try open(configuration, clock: clock, log: log)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
     try await firstRun.prepare()
     let signingKey = try firstRun.signingKey()
@@ -47,6 +46,25 @@ public enum CoordinatorServer {
     log.notice("stopped")
   }
 
+  /// Opens what the data directory holds. Throws ``StartError``.
+  private static func open(
+    _ configuration: CoordinatorConfiguration, clock: any MarketClock, log: Logger
+  ) throws -> (SQLiteStore, FileStore) {
+    let directory = configuration.dataDirectory
+    let reserve = DiskReserve(directory: directory, bytes: configuration.diskReserve)
+    do {
+      let store = try SQLiteStore.open(directory: directory, clock: clock, log: log, reserve: reserve)
+      // Not before the directory is ours.
+      reserve.open()
+      if reserve.isSpent {
+        log.warning("no room to keep space back: the disk is full", metadata: ["bytes": "\(reserve.bytes)"])
+      }
+      return (store, try FileStore(directory: directory, reserve: reserve))
+    } catch {
+      throw StartError(opening: directory, error)
+    }
+  }
+
   private static func serve(
     _ market: Market, publicKey: Ed25519PublicKey, log: Logger, onReady: @escaping @Sendable (Int) -> Void
   ) async throws {
@@ -54,7 +72,7 @@ public enum CoordinatorServer {
     let readiness = Readiness()
     let origins = HostPolicy.origins(configuration)
     let gate = FeedGate(market: market, origins: origins)
-    let router = Router(context: AppContext.self)
+    let router = Router(context: AppContext.self, options: .autoGenerateHeadEndpoints)
     JobRoutes(market: market).add(to: router)
     ListRoutes(market: market).add(to: router)
     ResultRoutes(market: market).add(to: router)
@@ -63,12 +81,17 @@ public enum CoordinatorServer {
     SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
     FeedRoutes(gate: gate).add(to: router)
     StaticFiles(directory: webDirectory(configuration)).add(to: router)
+    let routes = RouteTable(router)
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
+    let drain = TimeAmount.milliseconds(configuration.drainTimeout.milliseconds)
     let admission = Admission(market: market, gate: gate, origins: origins)
     let application = Application(
-      responder: MarketResponder(inner: router.buildResponder(), log: log),
+      responder: MarketResponder(
+        inner: router.buildResponder(), routes: routes, targetLimit: configuration.targetLimit, log: log),
       server: HTTPServerBuilder { responder in
-        MarketChannel(responder: responder, idleTimeout: idle, upgrader: admission.upgrader())
+        MarketChannel(
+          responder: responder, idleTimeout: idle, drainLimit: configuration.drainLimit, drainTimeout: drain,
+          upgrader: admission.upgrader())
       },
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), backlog: 4_096,
@@ -80,7 +103,11 @@ public enum CoordinatorServer {
         log.notice("ready", metadata: ["address": "http://\(configuration.host):\(port)"])
         onReady(port)
       }, logger: log)
-    try await application.runService()
+    do {
+      try await application.runService()
+    } catch let error as IOError {
+      throw StartError(listening: configuration, error)
+    }
   }
 
   /// `/v1/keys`: who verifies a package offline saves this.
@@ -125,7 +152,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(),
+              UploadSweep(), DiskWatch(),
             ]
           ).run()
         }

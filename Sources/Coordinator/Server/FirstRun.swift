@@ -62,9 +62,3 @@ struct FirstRun {
     else { throw StartError("can't write \(path): \(String(cString: strerror(errno)))") }
   }
 }
-
-/// Why a coordinator did not start; the text is for its operator.
-public struct StartError: Error, Sendable, CustomStringConvertible {
-  public let description: String
-  init(_ description: String) { self.description = description }
-}

@@ -17,14 +17,13 @@ public final class WorkDirectory: Sendable {
 
   public var jobs: String { path + "/jobs" }
 
-  /// Opens or makes the folder and clears what an earlier miner left. Throws ``FileError``; `EWOULDBLOCK` when
-  /// another miner works in it.
+  /// Opens or makes the folder and clears what an earlier miner left. Throws ``WorkDirectoryInUse`` and ``FileError``.
   public static func open(_ path: String, clock: any MarketClock) async throws -> WorkDirectory {
     // A process that is being spawned shares the lock for the instant before its exec: a dead miner's last one, too.
     for _ in 0..<lockAttempts {
       do {
         return try WorkDirectory(path: path)
-      } catch let error as FileError where error.code == EWOULDBLOCK {
+      } catch is WorkDirectoryInUse {
         try await clock.sleep(for: Seconds(milliseconds: 50))
       }
     }
@@ -40,7 +39,8 @@ public final class WorkDirectory: Sendable {
     self.path = path
     lock = try Descriptor(opening: path + "/lock", O_RDWR | O_CREAT)
     guard flock(lock.raw, LOCK_EX | LOCK_NB) == 0 else {
-      throw FileError(path: path, operation: "lock (another miner uses it)", code: errno)
+      if errno == EWOULDBLOCK { throw WorkDirectoryInUse(path: path) }
+      throw FileError(path: path, operation: "lock", code: errno)
     }
     try Self.makeFolder(path + "/jobs")
     instance = try Self.loadInstance(path + "/instance")
@@ -88,7 +88,7 @@ public final class WorkDirectory: Sendable {
   private static func names(in path: String) throws -> [String] {
     guard let directory = opendir(path) else { throw FileError(path: path, operation: "list", code: errno) }
     defer { closedir(directory) }
-    return DirectoryEntries.names(in: directory, limit: .max).compactMap(\.self)
+    return DirectoryEntries.names(in: directory, limit: .max).compactMap { String(validating: $0, as: UTF8.self) }
   }
 
   /// A marker of the length and alphabet that we write; anything else is nobody's.
@@ -123,4 +123,11 @@ public final class WorkDirectory: Sendable {
     guard count > 0 else { return nil }
     return String(validating: bytes[..<count], as: UTF8.self)
   }
+}
+
+/// Another miner works in the folder. Nothing was changed.
+public struct WorkDirectoryInUse: Error, Hashable, Sendable, CustomStringConvertible {
+  public let path: String
+
+  public var description: String { "the work directory \(path) is in use by another miner" }
 }

@@ -22,11 +22,20 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var allowedHost: [String] = []
   @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
     TimeSpan(Seconds(15))
+  @Option(help: ArgumentHelp("Free space under which no new jobs and inputs are taken.", valueName: "size"))
+  var diskFloor = ByteSize(256 << 20)
+  @Option(
+    help: ArgumentHelp(
+      "Space kept back, so that jobs can be canceled and can end on a full disk; 0 keeps none.", valueName: "size"))
+  var diskReserve = ByteSize(64 << 20)
   @OptionGroup var log: LogOptions
 
   func validate() throws {
     guard (0...65_535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
     guard !host.isEmpty else { throw ValidationError("--host must not be empty.") }
+    guard diskReserve.bytes <= diskFloor.bytes else {
+      throw ValidationError("--disk-reserve must not be larger than --disk-floor.")
+    }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -41,10 +50,16 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.publicURL = publicUrl
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
+    configuration.diskFloor = diskFloor.bytes
+    configuration.diskReserve = diskReserve.bytes
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
-    try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
-      try? context.output.line("listening on http://\(name):\(port)")
+    do {
+      try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
+        try? context.output.line("listening on http://\(name):\(port)")
+      }
+    } catch let error as StartError {
+      throw CommandFailure(error.isConflict ? .busy : .failure, error.description, hint: error.hint)
     }
   }
 }

@@ -11,7 +11,7 @@ struct MinerCommand: AsyncParsableCommand {
     commandName: "miner", abstract: "Run jobs of the market on this machine.",
     discussion: """
       GPUs are found with nvidia-smi unless they are named. SIGTERM or Ctrl-C once: take no more jobs and leave when the \
-      present ones have ended; twice: end them and leave.
+      present ones have ended; twice: end them and leave; three times: leave at once.
       """)
 
   @Option(
@@ -44,6 +44,10 @@ struct MinerCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("An OpenAI-compatible service for the runner inference.", valueName: "address"))
   var inferenceUrl: String?
   @Option(help: ArgumentHelp("A file with the key for it.", valueName: "path")) var inferenceKeyFile: String?
+  @Option(
+    help: ArgumentHelp(
+      "How long a draining miner without coordinator keeps finished results beyond their leases.", valueName: "time"))
+  var drainTimeout = TimeSpan(Seconds(300))
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -58,7 +62,11 @@ struct MinerCommand: AsyncParsableCommand {
     let daemon = MinerDaemon(try configuration(context), logger: log.logger("miner", in: context))
     let signals = Interruption.forward([SIGTERM, SIGINT]) { daemon.terminate() }
     defer { for signal in signals { signal.cancel() } }
-    try await daemon.run()
+    do {
+      try await daemon.run()
+    } catch let error as WorkDirectoryInUse {
+      throw CommandFailure(.busy, error.description, hint: "stop that one, or give this one its own --work-dir")
+    }
   }
 
   private func configuration(_ context: CommandContext) throws -> MinerConfiguration {
@@ -77,6 +85,7 @@ struct MinerCommand: AsyncParsableCommand {
     configuration.sandboxReadable = sandboxBind
     configuration.sandboxHidden = Self.keyFolder(of: context.resolve(keyFile)).map { [$0] } ?? []
     configuration.allowsNetwork = allowNetwork
+    configuration.drainTimeout = drainTimeout.seconds
     configuration.inferenceURL = try inferenceUrl.map { text throws(ClientError) in try CoordinatorURL(text) }
     configuration.inferenceKey = try inferenceKeyFile.map { try KeyFileReader.key(in: context.resolve($0)) }
     do {

@@ -16,6 +16,31 @@ struct TimeSpan: ExpressibleByArgument, Hashable, Sendable {
   }
 }
 
+/// A number of bytes as people write it: `1048576`, `512KiB`, `256MiB`, `2GiB`, `1TiB`; `0` is allowed.
+struct ByteSize: ExpressibleByArgument, Hashable, Sendable {
+  let bytes: Int64
+
+  private static let units = ["KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40]
+
+  init(_ bytes: Int64) { self.bytes = bytes }
+
+  init?(argument: String) {
+    let digits = argument.prefix { ("0"..."9").contains($0) }
+    guard let shift = digits.count == argument.count ? 0 : Self.units[String(argument.dropFirst(digits.count))],
+      digits.utf8.count <= 15, let count = Int64(digits), count <= Int64.max >> shift
+    else { return nil }
+    bytes = count << shift
+  }
+
+  /// As help shows a default.
+  var defaultValueDescription: String {
+    for (name, shift) in Self.units.sorted(by: { $0.value > $1.value }) where bytes > 0 && bytes % (1 << shift) == 0 {
+      return "\(bytes >> shift)\(name)"
+    }
+    return String(bytes)
+  }
+}
+
 /// `NAME=VALUE`; the value may be empty and may hold further equals signs.
 struct NameValue: ExpressibleByArgument, Hashable, Sendable {
   let name: String
