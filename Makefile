@@ -5,7 +5,7 @@ RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 KEEP ?=
 SEEDS ?= 200
 
-.PHONY: help setup build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
+.PHONY: help setup setup-build build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
 	bench lint format clean
 
 help: ## this list
@@ -14,13 +14,16 @@ help: ## this list
 setup: ## install the missing Debian packages (says which; nothing to do the second time)
 	@scripts/setup
 
-build: setup ## the release executable, .build/release/aitbc
+setup-build:
+	@scripts/setup build
+
+build: setup-build ## the release executable, .build/release/aitbc
 	$(RELEASE) --product aitbc
 
 demo: build ## a real job, from submission to a verified result (KEEP=1 leaves everything up)
 	@KEEP=$(KEEP) scripts/demo
 
-test: build test-unit test-web conformance-fast test-end-to-end ## everything
+test: setup build test-unit test-web conformance-fast test-end-to-end ## everything
 	@echo "make test: all passed"
 
 test-fast: setup ## the unit tests alone
@@ -51,8 +54,9 @@ conformance: setup ## all 517 cases of the WebSocket conformance suite, both dir
 bench: build ## the benchmarks, as a table
 	Benchmarks/run
 
-lint: ## formatting and style
+lint: ## formatting, lengths, and words that must not stand in the tree
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	@scripts/lint-tree
 
 format: ## format in place
 	$(SWIFT) format -i --recursive --parallel Sources Tests Package.swift

@@ -3,8 +3,11 @@
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 from market import MarketTest, until
+
+ROOT = Path(__file__).resolve().parents[2]
 
 STATUS_SNIPPET = '''
 import requests
@@ -150,3 +153,69 @@ class Guide(MarketTest):
             names = ["artifacts/model.bin", "logs/stderr.log", "logs/stdout.log", "manifest.json", "output.json",
                      "result.txt"]
             self.assertEqual(archive.namelist(), [f"{self.done}/{name}" for name in names])
+
+
+class Readme(MarketTest):
+    """The README's tour and its snippets, as they stand there; only the port is put in."""
+
+    NOT_HERE = ("make build", "export PATH=", "aitbc coordinator", "aitbc miner")
+
+    def section(self, title):
+        text = (ROOT / "README.md").read_text()
+        self.assertIn(f"\n## {title}\n", text)
+        return text.split(f"\n## {title}\n")[1].split("\n## ")[0].replace(
+            "127.0.0.1:8000", f"127.0.0.1:{self.market.port}")
+
+    def commands(self, title):
+        """The indented lines of a section, as one script that stops at the first failure."""
+        text = "".join(self.section(title).split("```")[::2])
+        lines = [line[4:] for line in text.splitlines() if line.startswith("    ")]
+        lines = [line for line in lines if not line.startswith(self.NOT_HERE)]
+        return "set -euo pipefail\n" + "\n".join(lines) + "\n"
+
+    def folder(self):
+        folder = self.market.folder / self._testMethodName
+        folder.mkdir()
+        (folder / "keys").symlink_to(self.market.folder / "keys")
+        (folder / "examples").symlink_to(ROOT / "examples")
+        return folder
+
+    def sh(self, script, folder):
+        done = subprocess.run(["bash", "-c", script], cwd=folder, env=self.market.environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, script + done.stdout[-2000:] + done.stderr[-2000:])
+        return done.stdout
+
+    def test_five_minutes(self):
+        folder = self.folder()
+        script = self.commands("Five minutes")
+        for verb in ("submit", "watch", "status", "logs", "list", "download", "verify", "artifacts"):
+            self.assertIn(f"aitbc client {verb}", script)
+        out = self.sh(script, folder)
+        self.assertIn("output.zip: OK", out)
+        self.assertIn("learning_curve.svg", out)
+        self.assertTrue((folder / "learning_curve.svg").read_text().lstrip().startswith("<svg"))
+        # One flipped byte, as the text below it promises.
+        archive = folder / "results" / "output.zip"
+        archive.chmod(0o644)
+        data = bytearray(archive.read_bytes())
+        data[len(data) // 2] ^= 1
+        archive.write_bytes(data)
+        done = subprocess.run(
+            ["aitbc", "client", "verify", "--file", "results/output.zip", "--keys", "keys.json"], cwd=folder,
+            env=self.market.environment, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 9, done.stderr)
+
+    def test_curl(self):
+        out = self.sh(self.commands("From your own programs"), self.folder())
+        self.assertIn('"name": "hello"' if '"name": ' in out else '"name":"hello"', out)
+        self.assertIn('"dry_run":true', out.replace(" ", ""))
+
+    def test_python(self):
+        folder = self.folder()
+        snippet = self.section("From your own programs").split("```python\n")[1].split("```")[0]
+        (folder / "snippet.py").write_text(snippet)
+        done = subprocess.run([sys.executable, "snippet.py"], cwd=folder, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for word in ('"snapshot"', '"log"', "working", '"end"', "'status': 'completed'"):
+            self.assertIn(word, done.stdout)
