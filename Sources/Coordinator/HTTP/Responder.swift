@@ -109,7 +109,7 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
   private func storeProblem(_ error: StoreError, id: String) -> Problem {
     switch error {
     case .diskFull:
-      return Problem(507, "disk_full", "the coordinator's disk is full; nothing was changed", retryAfter: 30)
+      return Problem(507, "disk_full", "the coordinator's disk is full; nothing was changed", retryAfter: 10)
     case .busy: return Problem(503, "busy", "the coordinator is overloaded; nothing was changed", retryAfter: 1)
     case .closed: return Problem(503, "stopping", "the coordinator is stopping; nothing was changed", retryAfter: 5)
     case .newerVersion, .failed:

@@ -8,8 +8,9 @@ import Wire
 
 /// Looks after what the routes leave undone on a connection:
 ///
-/// - A request that was answered before its body had come (refused, mostly) is read on and thrown away, up to a limit
-///   and for a time; then the connection is cut. Many clients read the answer only when they have sent everything.
+/// - A request that was answered before its body had come is read on and thrown away, since many clients read the answer
+///   only when they have sent everything. If it was refused, that goes up to a limit and for a time; then the connection
+///   is cut. If not (the file was here already), it goes on while bytes come.
 /// - A request that is not HTTP gets an answer that says so.
 final class RequestGuard: ChannelDuplexHandler {
   typealias InboundIn = HTTPRequestPart
@@ -29,6 +30,8 @@ final class RequestGuard: ChannelDuplexHandler {
   private var isAnswering = false
   /// The last answer is out: nothing may follow it.
   private var isOver = false
+  /// The answer is an error.
+  private var isRefusal = false
   /// Bytes thrown away so far; nil while nothing is.
   private var drained: Int?
   private var timer: Scheduled<Void>?
@@ -51,7 +54,7 @@ final class RequestGuard: ChannelDuplexHandler {
     case .body(let buffer):
       guard let drained else { return context.fireChannelRead(data) }
       self.drained = drained + buffer.readableBytes
-      if drained + buffer.readableBytes > drainLimit { context.close(promise: nil) }
+      if isRefusal, drained + buffer.readableBytes > drainLimit { context.close(promise: nil) }
     case .end:
       isReceiving = false
       endDraining(context)
@@ -73,7 +76,9 @@ final class RequestGuard: ChannelDuplexHandler {
       return
     }
     switch unwrapOutboundIn(data) {
-    case .head(let head): isAnswering = head.status.kind != .informational
+    case .head(let head):
+      isAnswering = head.status.kind != .informational
+      isRefusal = head.status.code >= 400
     case .body: break
     case .end:
       isAnswering = false
@@ -85,9 +90,16 @@ final class RequestGuard: ChannelDuplexHandler {
   private func beginDraining(_ context: ChannelHandlerContext) {
     guard drained == nil else { return }
     drained = 0
-    let channel = context.channel
-    timer = context.eventLoop.scheduleTask(in: drainTimeout) { channel.close(promise: nil) }
+    startTimer(context, before: 0)
     context.read()
+  }
+
+  private func startTimer(_ context: ChannelHandlerContext, before: Int) {
+    timer = context.eventLoop.assumeIsolated().scheduleTask(in: drainTimeout) {
+      guard let drained = self.drained else { return }
+      if self.isRefusal || drained == before { return context.close(promise: nil) }
+      self.startTimer(context, before: drained)
+    }
   }
 
   private func endDraining(_ context: ChannelHandlerContext) {
