@@ -33,7 +33,7 @@ class HTTP(MarketTest):
 
     def test_a_wrong_method_is_told_with_the_right_ones(self):
         for path, allow in self.routes().items():
-            for method in ("GET", "POST", "PUT", "PATCH", "OPTIONS", "BREW"):
+            for method in ("GET", "POST", "PUT", "PATCH", "OPTIONS", "TRACE"):
                 if method in allow:
                     continue
                 with self.subTest(f"{method} {path}"):
@@ -65,7 +65,7 @@ class HTTP(MarketTest):
 
     def test_head_tells_what_get_would(self):
         for path, allow in self.routes().items():
-            if "GET" not in allow or path.endswith("/ws"):
+            if "GET" not in allow or path.endswith("/ws") or path.startswith("/v1/blobs/"):
                 continue
             with self.subTest(path):
                 get, head = self.request("GET", path), self.request("HEAD", path)

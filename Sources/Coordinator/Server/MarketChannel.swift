@@ -62,8 +62,8 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
     case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
     // The session lives on its event loop; the server waits for the socket's end.
     case .webSocket: try? await value.channel.closeFuture.get()
-    // It ended before a whole request came.
-    case nil: try? await value.channel.close()
+    // It ended before a whole request came, or what came was none; whoever found that closes.
+    case nil: try? await value.channel.closeFuture.get()
     }
   }
 }

@@ -11,7 +11,7 @@ import Wire
 /// - A request that was answered before its body had come is read on and thrown away, since many clients read the answer
 ///   only when they have sent everything. If it was refused, that goes up to a limit and for a time; then the connection
 ///   is cut. If not (the file was here already), it goes on while bytes come.
-/// - A request that is not HTTP gets an answer that says so.
+/// - A request that is not HTTP gets an answer that says so, and time to read it.
 final class RequestGuard: ChannelDuplexHandler {
   typealias InboundIn = HTTPRequestPart
   typealias InboundOut = HTTPRequestPart
@@ -30,6 +30,8 @@ final class RequestGuard: ChannelDuplexHandler {
   private var isAnswering = false
   /// The last answer is out: nothing may follow it.
   private var isOver = false
+  /// Who wants the connection closed while its sender may still be reading that answer.
+  private var closing: [EventLoopPromise<Void>]?
   /// The answer is an error.
   private var isRefusal = false
   /// Bytes thrown away so far; nil while nothing is.
@@ -41,7 +43,10 @@ final class RequestGuard: ChannelDuplexHandler {
     self.drainTimeout = drainTimeout
   }
 
-  func handlerRemoved(context: ChannelHandlerContext) { timer?.cancel() }
+  func handlerRemoved(context: ChannelHandlerContext) {
+    timer?.cancel()
+    for promise in closing ?? [] { promise.fail(ChannelError.alreadyClosed) }
+  }
 
   // MARK: Reading
 
@@ -65,7 +70,7 @@ final class RequestGuard: ChannelDuplexHandler {
   func channelReadComplete(context: ChannelHandlerContext) {
     context.fireChannelReadComplete()
     // Nobody behind asks for what is thrown away.
-    if drained != nil { context.read() }
+    if drained != nil || isOver { context.read() }
   }
 
   // MARK: Writing
@@ -121,8 +126,33 @@ final class RequestGuard: ChannelDuplexHandler {
     let fault = RequestFault(error)
     context.write(wrapOutboundOut(.head(fault.head)), promise: nil)
     context.write(wrapOutboundOut(.body(ByteBuffer(bytes: fault.body))), promise: nil)
-    let channel = context.channel
-    context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+    // Closed with bytes unread, a connection is reset, and the answer may be lost to that.
+    context.close(mode: .output, promise: nil)
+    closing = []
+    timer = context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(500)) { self.endLinger(context) }
+    context.read()
+  }
+
+  func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+    guard closing != nil else { return context.close(mode: mode, promise: promise) }
+    if let promise { closing?.append(promise) }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    // The sender has what it wanted.
+    if event as? ChannelEvent == .inputClosed { endLinger(context) }
+    context.fireUserInboundEventTriggered(event)
+  }
+
+  private func endLinger(_ context: ChannelHandlerContext) {
+    guard let promises = closing else { return }
+    closing = nil
+    timer?.cancel()
+    timer = nil
+    let closed = context.eventLoop.makePromise(of: Void.self)
+    for promise in promises { closed.futureResult.cascade(to: promise) }
+    context.close(mode: .all, promise: closed)
   }
 }
 

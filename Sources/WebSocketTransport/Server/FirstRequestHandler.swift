@@ -26,6 +26,9 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
     case done
   }
 
+  /// How long a connection that sent no HTTP is still read from after the answer.
+  private static var linger: TimeAmount { .milliseconds(500) }
+
   private let upgrader: WebSocketServerUpgrader<UpgradeResult>
   private let notUpgrading: (any Channel) -> EventLoopFuture<UpgradeResult>
   private let promise: EventLoopPromise<UpgradeResult>
@@ -98,8 +101,11 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
     let answer = upgrader.malformed?(error) ?? (head: bare, body: ByteBuffer())
     context.write(wrapOutboundOut(.head(answer.head)), promise: nil)
     context.write(wrapOutboundOut(.body(.byteBuffer(answer.body))), promise: nil)
-    let channel = context.channel
-    context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { _ in channel.close(promise: nil) }
+    context.writeAndFlush(wrapOutboundOut(.end(nil))).assumeIsolated().whenComplete { _ in
+      // Closed with bytes unread, a connection is reset, and the answer may be lost to that.
+      context.close(mode: .output, promise: nil)
+      context.eventLoop.assumeIsolated().scheduleTask(in: Self.linger) { context.close(promise: nil) }
+    }
     promise.fail(error)
   }
 
