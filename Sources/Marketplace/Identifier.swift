@@ -24,12 +24,14 @@ public struct Identifier<Kind: IdentifierKind>: Hashable, Comparable, Sendable, 
 
   /// Takes exactly what ``init(at:using:)`` makes; anything else (other prefix, length, alphabet, a path) is nil.
   public init?(_ text: some StringProtocol) {
-    let bytes = Array(text.utf8)
-    let prefix = Array(Kind.prefix.utf8)
-    guard bytes.count == prefix.count + 27, bytes.starts(with: prefix), bytes[prefix.count] == UInt8(ascii: "_"),
-      bytes[prefix.count + 1] <= UInt8(ascii: "7"), bytes[(prefix.count + 1)...].allSatisfy(Base32.isDigit)
-    else { return nil }
-    rawValue = String(text)
+    var text = String(text)
+    let isWellFormed = text.withUTF8 { bytes in
+      let digits = bytes.count - Base32.length
+      guard digits > 0, bytes[digits - 1] == UInt8(ascii: "_"), bytes[digits] <= UInt8(ascii: "7") else { return false }
+      return bytes[digits...].allSatisfy(Base32.isDigit) && bytes[..<(digits - 1)].elementsEqual(Kind.prefix.utf8)
+    }
+    guard isWellFormed else { return nil }
+    rawValue = text
   }
 
   /// A new identifier. `time` gives the sort order, `generator` the uniqueness.
@@ -50,7 +52,16 @@ public struct Identifier<Kind: IdentifierKind>: Hashable, Comparable, Sendable, 
 enum Base32 {
   private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
 
-  static func isDigit(_ byte: UInt8) -> Bool { alphabet.contains(byte) }
+  static let length = 26
+
+  static func isDigit(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): true
+    case UInt8(ascii: "i"), UInt8(ascii: "l"), UInt8(ascii: "o"), UInt8(ascii: "u"): false
+    case UInt8(ascii: "a")...UInt8(ascii: "z"): true
+    default: false
+    }
+  }
 
   /// 26 digits; the first holds only three bits.
   static func encode(_ value: UInt128) -> String {

@@ -11,7 +11,8 @@ public protocol MarketStore: Sendable {
   /// Runs `body` in a transaction and returns when it is durable: on disk, and still there after a power cut. What
   /// `body` throws is thrown here, and nothing it did remains. Throws ``StoreError`` when the store can't do it.
   ///
-  /// `body` runs on the writer's thread; it must not block on anything else.
+  /// `body` runs on the writer's thread; it must not block on anything else. It may be run more than once before the
+  /// answer, on a state without its own former run, so it must have no effect but on the transaction.
   func write<Value: Sendable>(
     _ body: @escaping @Sendable (any MarketTransaction) throws -> Value
   ) async throws -> Value

@@ -157,9 +157,7 @@ public struct EndTry: Sendable {
     }
     try market.update(attempt)
     // A program may end before the word of its start came through.
-    if case .completed = end, job.state == .assigned {
-      job = try market.change(job, at: now) { job throws(TransitionRefused) in try job.start(at: now) }
-    }
+    if case .completed = end, job.state == .assigned { job = try market.noteStarted(job, at: now) }
     return try market.change(job, at: now) { job throws(TransitionRefused) in
       if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
       try job.end(end, backoff: backoff, at: now)

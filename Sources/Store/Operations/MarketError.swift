@@ -35,6 +35,14 @@ extension MarketTransaction {
     return changed
   }
 
+  /// The start of a job whose end follows in the same operation: the event is written, and the row with its end.
+  func noteStarted(_ job: Job, at now: Timestamp) throws -> Job {
+    var started = job
+    do throws(TransitionRefused) { try started.start(at: now) } catch { throw MarketError.refused(error) }
+    try append(JobEvent(of: started, at: now))
+    return started
+  }
+
   /// The bookkeeping of an end: what it cost, who is paid, how long the result stays.
   private func settle(_ job: inout Job, at now: Timestamp) throws {
     guard let account = try account(job.account) else { throw MarketError.accountNotFound }

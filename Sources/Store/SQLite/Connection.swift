@@ -10,6 +10,9 @@ final class Connection {
   let handle: OpaquePointer
   /// The text is kept with its statement, so that no other text can get its identity.
   private var prepared: [ObjectIdentifier: (sql: SQL, statement: PreparedStatement)] = [:]
+  private let texts = BindingBuffer()
+  /// Called before a statement that changes rows behind the back of what the writer remembers.
+  var willChangeHotRows: () throws -> Void = {}
   private var dynamic: [String: PreparedStatement] = [:]
   /// Set when SQLite gave up the whole transaction of its own accord (a full disk, an I/O error): statements that
   /// followed would each commit by themselves.
@@ -29,7 +32,10 @@ final class Connection {
   }
 
   /// Runs a statement that gives no rows. Throws ``StoreError``.
-  func execute(_ sql: SQL, _ values: [SQLValue] = []) throws { try run(statement(sql), values) { _ in false } }
+  func execute(_ sql: SQL, _ values: [SQLValue] = []) throws {
+    if sql.changesHotRows { try willChangeHotRows() }
+    try run(statement(sql), values) { _ in false }
+  }
 
   /// Calls `body` for each row. Throws ``StoreError`` and what `body` throws. `body` must not run the same statement.
   func forEach(_ sql: SQL, _ values: [SQLValue], _ body: (Row) throws -> Void) throws {
@@ -71,6 +77,8 @@ final class Connection {
 
   /// How many rows the last statement changed.
   var changes: Int { Int(sqlite3_changes(handle)) }
+  /// How many rows were changed since the connection was opened.
+  var totalChanges: Int64 { sqlite3_total_changes64(handle) }
   var lastInsertedKey: Int64 { sqlite3_last_insert_rowid(handle) }
   private var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }
 }
@@ -107,8 +115,11 @@ extension Connection {
     if isInTransaction { try? execute(Statements.rollback) }
   }
 
+  /// An operation begins: what failed before is not its failure.
+  func beginOperation() { failure = nil }
+
   func openSavepoint() throws {
-    failure = nil
+    beginOperation()
     try execute(Statements.savepoint)
   }
 
@@ -152,8 +163,11 @@ extension Connection {
     _ statement: PreparedStatement, _ values: [SQLValue], _ body: (Row) throws -> Bool
   ) throws {
     if let abandoned { throw abandoned }
-    defer { statement.reset() }
-    statement.bind(values)
+    let mark = texts.bind(values, to: statement)
+    defer {
+      statement.reset()
+      texts.release(mark)
+    }
     while true {
       let code = statement.step()
       switch code {

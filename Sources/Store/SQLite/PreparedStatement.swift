@@ -18,37 +18,6 @@ struct PreparedStatement {
     // Its code repeats that of the last step, which was looked at.
     sqlite3_reset(handle)
   }
-
-  func bind(_ values: [SQLValue]) {
-    for (index, value) in values.enumerated() { bind(value, at: Int32(index + 1)) }
-  }
-
-  private func bind(_ value: SQLValue, at index: Int32) {
-    // A failure (out of range, no memory) leaves null behind, which the schema's NOT NULL turns into an error.
-    switch value {
-    case .null: sqlite3_bind_null(handle, index)
-    case .int64(let number): sqlite3_bind_int64(handle, index, number)
-    case .string(var text):
-      text.withUTF8 { bytes in
-        // A null address would bind null, not the empty text.
-        let address = UnsafeRawPointer(bytes.baseAddress)?.assumingMemoryBound(to: CChar.self)
-        if let address, !bytes.isEmpty {
-          sqlite3_bind_text(handle, index, address, Int32(clamping: bytes.count), Self.copies)
-        } else {
-          sqlite3_bind_text(handle, index, "", 0, Self.copies)
-        }
-      }
-    case .bytes(let bytes):
-      _ = bytes.withUnsafeBytes { buffer in
-        buffer.isEmpty
-          ? sqlite3_bind_zeroblob(handle, index, 0)
-          : sqlite3_bind_blob(handle, index, buffer.baseAddress, Int32(clamping: buffer.count), Self.copies)
-      }
-    }
-  }
-
-  /// SQLITE_TRANSIENT, a cast that isn't imported: SQLite copies the bytes.
-  private static var copies: sqlite3_destructor_type { unsafeBitCast(-1, to: sqlite3_destructor_type.self) }
 }
 
 /// The current row of a statement; valid only in the closure that got it. Columns count from 0.
@@ -61,6 +30,9 @@ struct Row {
   func flag(_ column: Int32) -> Bool { sqlite3_column_int64(statement, column) != 0 }
   func optionalInt64(_ column: Int32) -> Int64? { isNull(column) ? nil : int64(column) }
   func optionalInt(_ column: Int32) -> Int? { isNull(column) ? nil : int(column) }
+
+  /// Bytes of a text in UTF-8, or of a blob.
+  func byteCount(_ column: Int32) -> Int { withBytes(column, \.count) }
 
   func text(_ column: Int32) -> String {
     withBytes(column) { String(decoding: $0, as: UTF8.self) }

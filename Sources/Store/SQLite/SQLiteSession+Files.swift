@@ -2,7 +2,7 @@ import Marketplace
 
 extension SQLiteSession {
   private enum Statements {
-    static let noteFiles = SQL("UPDATE jobs SET left_files = 1 WHERE id = ? AND left_files = 0")
+    static let noteFiles = SQL("UPDATE jobs SET left_files = 1 WHERE id = ? AND left_files = 0", keepsCache: true)
     static let artifacts = SQL("SELECT path, size, sha256 FROM artifacts WHERE job = ? AND try = ? ORDER BY path")
     static let saveArtifact = SQL(
       """
@@ -18,7 +18,7 @@ extension SQLiteSession {
         created_at = excluded.created_at
       """)
     static let removePackage = SQL("DELETE FROM packages WHERE job = ?")
-    static let markPackaged = SQL("UPDATE jobs SET is_packaged = ? WHERE id = ?")
+    static let markPackaged = SQL("UPDATE jobs SET is_packaged = ? WHERE id = ?", keepsCache: true)
     static let blob = SQL("SELECT size, created_at FROM blobs WHERE sha256 = ?")
     static let saveBlob = SQL(
       """

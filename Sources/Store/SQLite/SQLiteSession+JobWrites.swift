@@ -11,7 +11,7 @@ extension SQLiteSession {
         progress_message, cancel_requested_at, cancel_reason, cancel_grace, cancel_outcome, error_code, error_message,
         exit_code, completed_at, result, cost, result_expires_at, result_purged_at)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      """)
+      """, keepsCache: true)
     static let insertSpecification = SQL("INSERT INTO specifications (job, body) VALUES (?, ?)")
     static let insertLabel = SQL(
       "INSERT INTO job_labels (account, name, value, created_at, job) VALUES (?, ?, ?, ?, ?)")
@@ -22,9 +22,10 @@ extension SQLiteSession {
         cancel_reason = ?, cancel_grace = ?, cancel_outcome = ?, error_code = ?, error_message = ?, exit_code = ?
       """
     /// While nothing is said about an end: SQLite rewrites the indexes of every column that is named, changed or not.
-    static let updateActive = SQL(moving + " WHERE key = ?")
+    static let updateActive = SQL(moving + " WHERE key = ?", keepsCache: true)
     static let updateEnded = SQL(
-      moving + ", completed_at = ?, result = ?, cost = ?, result_expires_at = ?, result_purged_at = ? WHERE key = ?")
+      moving + ", completed_at = ?, result = ?, cost = ?, result_expires_at = ?, result_purged_at = ? WHERE key = ?",
+      keepsCache: true)
   }
 
   func insert(_ job: Job) throws {
@@ -40,16 +41,18 @@ extension SQLiteSession {
     ]
     try connection.execute(
       Statements.insert, identity + Self.activeValues(of: job, isReady: isReady) + Self.endValues(of: job))
+    let body = specification.json.text
     let row = WriterCache.JobRow(
-      key: connection.lastInsertedKey, account: job.account, classID: classID, state: job.state, isReady: isReady)
-    try connection.execute(
-      Statements.insertSpecification, [.int64(row.key), .string(specification.json.text)])
+      key: connection.lastInsertedKey, account: job.account, classID: classID, state: job.state, isReady: isReady,
+      isSmall: body.utf8.count <= WriterCache.smallSpecification)
+    try connection.execute(Statements.insertSpecification, [.int64(row.key), .string(body)])
     for (name, value) in specification.labels {
       try connection.execute(
         Statements.insertLabel,
         [.id(job.account), .string(name), .string(value), .time(job.createdAt), .int64(row.key)])
     }
     cache.rows[job.id] = row
+    cache.hot.noteWritten(job, row)
     try count(row, by: 1)
   }
 
@@ -66,6 +69,7 @@ extension SQLiteSession {
       try connection.execute(Statements.updateActive, values + [.int64(new.key)])
     }
     cache.rows[job.id] = new
+    cache.hot.noteWritten(job, new)
     guard new.state != old.state || new.isReady != old.isReady else { return }
     try count(old, by: -1)
     try count(new, by: 1)
@@ -74,7 +78,7 @@ extension SQLiteSession {
   /// The row's fixed facts. Throws when there is no such job.
   func row(of id: JobID) throws -> WriterCache.JobRow {
     let cache = try writing()
-    if let row = cache.rows[id] { return row }
+    if let row = cache.rows[id] ?? cache.hot.job(id)?.row { return row }
     let found = try connection.first(Statements.row, [.id(id)]) { row in
       WriterCache.JobRow(
         key: row.int64(0), account: try row.id(1), classID: row.int64(2), state: try StateCode.state(row.int64(3)),

@@ -32,12 +32,16 @@ extension SQLiteSession {
   }
 
   func job(_ id: JobID) throws -> Job? {
-    try connection.first(Statements.byID, [.string(id.rawValue)]) { try makeJob($0) }
+    if let known = cache?.hot.job(id) { return known.job }
+    return try connection.first(Statements.byID, [.string(id.rawValue)]) { try makeJob($0) }
   }
 
   /// The jobs of these rows, in this order.
   func jobs(keys: [Int64]) throws -> [Job] {
-    try keys.compactMap { key in try connection.first(Statements.byKey, [.int64(key)]) { try makeJob($0) } }
+    try keys.compactMap { key in
+      if let known = cache?.hot.job(key: key) { return known.job }
+      return try connection.first(Statements.byKey, [.int64(key)]) { try makeJob($0) }
+    }
   }
 
   func attempts(account: AccountID, runKey: String) throws -> [Job] {
@@ -91,9 +95,15 @@ extension SQLiteSession {
     record.result = try row.optionalJSON(28)
     record.resultExpiresAt = row.optionalTime(30)
     record.resultPurgedAt = row.optionalTime(31)
-    cache?.rows[new.id] = WriterCache.JobRow(
-      key: row.int64(0), account: new.account, classID: row.int64(7), state: record.state, isReady: row.flag(9))
-    return Job(restoring: new, from: record)
+    let job = Job(restoring: new, from: record)
+    if let cache {
+      let row = WriterCache.JobRow(
+        key: row.int64(0), account: new.account, classID: row.int64(7), state: record.state, isReady: row.flag(9),
+        isSmall: row.byteCount(32) <= WriterCache.smallSpecification)
+      cache.rows[new.id] = row
+      cache.hot.noteRead(job, row)
+    }
+    return job
   }
 
   private func makeCancel(_ row: Row) throws -> CancelRequest? {

@@ -11,7 +11,7 @@ extension SQLiteSession {
       INSERT INTO accounts (id, name, plan, created_at, virtual_finish) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, plan = excluded.plan,
         virtual_finish = excluded.virtual_finish
-      """)
+      """, keepsCache: true)
     static let keys = SQL("SELECT hash, account, role, created_at, revoked_at FROM api_keys ORDER BY created_at, hash")
     static let saveKey = SQL(
       """
@@ -22,16 +22,33 @@ extension SQLiteSession {
   }
 
   func account(_ id: AccountID) throws -> Account? {
-    try connection.first(Statements.account, [.id(id)]) { try Self.makeAccount($0) }
+    if let known = cache?.account(id) { return known }
+    let account = try connection.first(Statements.account, [.id(id)]) { try Self.makeAccount($0) }
+    if let account { cache?.noteRead(account) }
+    return account
   }
 
   func account(named name: String) throws -> Account? {
-    try connection.first(Statements.accountNamed, [.string(name)]) { try Self.makeAccount($0) }
+    try flush()
+    return try connection.first(Statements.accountNamed, [.string(name)]) { try Self.makeAccount($0) }
   }
 
-  func accounts() throws -> [Account] { try connection.all(Statements.accounts) { try Self.makeAccount($0) } }
+  func accounts() throws -> [Account] {
+    try flush()
+    return try connection.all(Statements.accounts) { try Self.makeAccount($0) }
+  }
 
   func save(_ account: Account) throws {
+    let cache = try writing()
+    var known = cache.account(account.id)
+    known?.virtualFinish = account.virtualFinish
+    let isKnown = known == account
+    // A new account or name may be refused, and that must happen in this operation.
+    if !isKnown { try write(account) }
+    cache.save(account, isWritten: !isKnown)
+  }
+
+  func write(_ account: Account) throws {
     try connection.execute(
       Statements.saveAccount,
       [

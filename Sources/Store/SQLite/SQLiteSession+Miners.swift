@@ -16,11 +16,14 @@ extension SQLiteSession {
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, offer = excluded.offer,
         last_seen_at = excluded.last_seen_at, is_draining = excluded.is_draining
-      """)
+      """, keepsCache: true)
   }
 
   func miner(_ id: MinerID) throws -> MinerRecord? {
-    try connection.first(Statements.byID, [.id(id)]) { try Self.makeMiner($0) }
+    if let known = cache?.hot.miner(id) { return known }
+    let miner = try connection.first(Statements.byID, [.id(id)]) { try Self.makeMiner($0) }
+    if let miner { cache?.hot.noteRead(miner) }
+    return miner
   }
 
   func miner(instanceHash: String) throws -> MinerRecord? {
@@ -36,6 +39,7 @@ extension SQLiteSession {
         .id(miner.id), .string(miner.instanceHash), .id(miner.account), .string(miner.name), .string(miner.version),
         .json(miner.offer.json), .time(miner.registeredAt), .time(miner.lastSeenAt), .flag(miner.isDraining),
       ])
+    cache?.hot.noteWritten(miner)
   }
 
   private static func makeMiner(_ row: Row) throws -> MinerRecord {

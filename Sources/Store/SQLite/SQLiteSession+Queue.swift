@@ -31,7 +31,7 @@ extension SQLiteSession {
       SELECT key, account, class FROM jobs WHERE state = 0 AND ready = 0 AND available_at <= ?
       ORDER BY available_at LIMIT ?
       """)
-    static let release = SQL("UPDATE jobs SET ready = 1 WHERE key = ?")
+    static let release = SQL("UPDATE jobs SET ready = 1 WHERE key = ?", keepsCache: true)
   }
 
   /// One call of `releaseAvailable` makes at most this many claimable, so that the writer is not held for long.
@@ -131,8 +131,11 @@ extension SQLiteSession {
       try connection.execute(Statements.release, [.int64(row.key)])
       try cache.add(pending: 0, ready: 1, toClass: row.classID) { try storedClassCount(row.classID) }
     }
-    // Rows read earlier in this operation say that they wait.
-    if !due.isEmpty { cache.rows.removeAll() }
+    // Rows read earlier say that they wait.
+    if !due.isEmpty {
+      cache.rows.removeAll()
+      cache.hot.forgetJobs()
+    }
     return due.count
   }
 }

@@ -17,13 +17,13 @@ extension SQLiteSession {
       INSERT INTO tries (job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code,
         error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      """)
+      """, keepsCache: true)
     static let update = SQL(
       """
       UPDATE tries SET state = ?, started_at = ?, ended_at = ?, exit_code = ?, error_code = ?, error_message = ?,
         usage = ?, stdout_length = ?, stdout_sha256 = ?, stderr_length = ?, stderr_sha256 = ?
       WHERE job = ? AND number = ?
-      """)
+      """, keepsCache: true)
   }
 
   func tries(of job: JobID) throws -> [TryRecord] {
@@ -35,7 +35,10 @@ extension SQLiteSession {
   }
 
   func tryRecord(leaseHash: String) throws -> TryRecord? {
-    try connection.first(Statements.byLease, [.string(leaseHash)]) { try Self.makeTry($0) }
+    if let known = cache?.hot.attempt(leaseHash) { return known }
+    let attempt = try connection.first(Statements.byLease, [.string(leaseHash)]) { try Self.makeTry($0) }
+    if let attempt { cache?.hot.noteRead(attempt) }
+    return attempt
   }
 
   func heldTries() throws -> [TryRecord] { try connection.all(Statements.held) { try Self.makeTry($0) } }
@@ -46,6 +49,7 @@ extension SQLiteSession {
       .time(attempt.claimedAt),
     ]
     try connection.execute(Statements.insert, identity + Self.values(of: attempt))
+    cache?.hot.noteWritten(attempt)
     try noteFiles(of: attempt)
   }
 
@@ -55,6 +59,7 @@ extension SQLiteSession {
     guard connection.changes == 1 else {
       throw StoreError.failed("no try \(attempt.number) of \(attempt.job)")
     }
+    cache?.hot.noteWritten(attempt)
     try noteFiles(of: attempt)
   }
 

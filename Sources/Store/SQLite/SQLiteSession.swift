@@ -20,6 +20,11 @@ final class SQLiteSession {
     self.connection = connection
     self.clock = clock
     self.cache = cache
+    guard let cache else { return }
+    connection.willChangeHotRows = { [unowned self] in
+      try flush()
+      cache.forgetRows()
+    }
   }
 
   /// The writer's memory. Throws on a reader, which `any MarketReader` keeps from happening.
@@ -54,6 +59,7 @@ final class SQLiteSession {
         try connection.execute(
           Statements.saveClassCount, [.integer(count.pending), .integer(count.ready), .int64(id)])
       },
+      writeAccount: { try write($0) },
       writeVirtualTime: { try connection.execute(Statements.saveVirtualTime, [.int64($0)]) })
   }
 

@@ -5,8 +5,9 @@ import Logging
 import Marketplace
 import Synchronization
 
-/// The one thread that writes. What waits when it is free becomes one transaction: a savepoint for each operation, one
-/// commit for all, and only then their answers.
+/// The one thread that writes. What waits when it is free becomes one transaction with one commit for all, and only
+/// then their answers. An operation that throws is undone alone: where it had written already, the group is run once more
+/// with a savepoint for each.
 final class Writer: Sendable {
   private let queue: WorkQueue<any PendingWork>
   private let handler = Mutex<(@Sendable ([JobEvent]) -> Void)?>(nil)
@@ -99,12 +100,44 @@ final class Writer: Sendable {
   /// Gives what each operation threw. Throws when nothing was committed.
   private func commit(_ group: [any PendingWork], _ session: SQLiteSession) throws -> [(any Error)?] {
     try session.connection.begin(forWriting: true)
-    let failures = try group.map { try runOne($0, session) }
+    let failures = try runTogether(group, session) ?? runApart(group, session)
     let isFull = failures.contains { $0 as? StoreError == .diskFull }
     if isFull, let reserve, reserve.bytes > 0, !reserve.isSpent { throw StoreError.diskFull }
     try session.flush()
     try session.connection.commit()
     return failures
+  }
+
+  /// Runs the operations one after another without savepoints, which would copy every page that each of them touches.
+  /// Nil when one threw after it had written: then all of it must be undone and the group run again, apart.
+  private func runTogether(_ group: [any PendingWork], _ session: SQLiteSession) throws -> [(any Error)?]? {
+    let connection = session.connection
+    var failures: [(any Error)?] = []
+    failures.reserveCapacity(group.count)
+    for work in group {
+      connection.beginOperation()
+      session.beginOperation()
+      let before = connection.totalChanges
+      do {
+        try work.run(session)
+        if let failure = connection.failure { throw failure }
+        failures.append(nil)
+      } catch {
+        if let abandoned = connection.abandoned { throw abandoned }
+        guard connection.totalChanges == before else { return nil }
+        session.undoOperation()
+        failures.append(error)
+      }
+    }
+    return failures
+  }
+
+  /// Runs the group from its beginning, each operation in a savepoint of its own.
+  private func runApart(_ group: [any PendingWork], _ session: SQLiteSession) throws -> [(any Error)?] {
+    session.connection.rollback()
+    try session.reload()
+    try session.connection.begin(forWriting: true)
+    return try group.map { try runOne($0, session) }
   }
 
   /// Gives what the operation threw; then nothing it did remains. Throws when the whole transaction is lost.

@@ -20,12 +20,18 @@ final class WriterCache {
     let classID: Int64
     var state: JobState
     var isReady: Bool
+    /// The specification is known to be small enough to be kept in memory.
+    var isSmall = false
   }
 
   private enum Change {
     case count(CountKey, Int)
     case classCount(Int64, pending: Int, ready: Int)
+    case account(AccountID, before: Account?)
   }
+
+  /// Bytes of a specification's text up to which a job is kept in memory between operations.
+  static let smallSpecification = 4 << 10
 
   /// Beyond this many entries a map is dropped and read anew.
   private static let limit = 10_000
@@ -37,11 +43,15 @@ final class WriterCache {
   /// Rows this operation has read or written.
   var rows: [JobID: JobRow] = [:]
   var classIDs: [Requirements: Int64] = [:]
+  /// Rows kept between operations.
+  var hot = HotRows()
+  private var accounts: [AccountID: Account] = [:]
   private var counts: [CountKey: Int] = [:]
   private var classCounts: [Int64: ClassCount] = [:]
 
   private var dirtyCounts: Set<CountKey> = []
   private var dirtyClasses: Set<Int64> = []
+  private var dirtyAccounts: Set<AccountID> = []
   private var isVirtualTimeDirty = false
 
   private var changes: [Change] = []
@@ -57,10 +67,13 @@ final class WriterCache {
     events = []
     rows = [:]
     classIDs = [:]
+    hot.removeAll()
+    accounts = [:]
     counts = [:]
     classCounts = [:]
     dirtyCounts = []
     dirtyClasses = []
+    dirtyAccounts = []
     isVirtualTimeDirty = false
   }
 
@@ -68,6 +81,7 @@ final class WriterCache {
 
   func beginOperation() {
     rows.removeAll(keepingCapacity: true)
+    hot.beginOperation()
     changes.removeAll(keepingCapacity: true)
     savedSequence = lastSequence
     savedVirtualTime = virtualTime
@@ -76,7 +90,7 @@ final class WriterCache {
   }
 
   func undoOperation() {
-    for change in changes {
+    for change in changes.reversed() {
       switch change {
       case .count(let key, let delta):
         counts[key, default: 0] -= delta
@@ -85,8 +99,12 @@ final class WriterCache {
         classCounts[id]?.pending -= pending
         classCounts[id]?.ready -= ready
         dirtyClasses.insert(id)
+      case .account(let id, let before):
+        accounts[id] = before
+        if before != nil { dirtyAccounts.insert(id) } else { dirtyAccounts.remove(id) }
       }
     }
+    hot.undoOperation()
     lastSequence = savedSequence
     virtualTime = savedVirtualTime
     events.removeSubrange(savedEventCount...)
@@ -97,6 +115,7 @@ final class WriterCache {
     // The rows that were flushed are rolled back too, with what earlier operations of the group had changed.
     dirtyCounts = Set(counts.keys)
     dirtyClasses = Set(classCounts.keys)
+    dirtyAccounts = Set(accounts.keys)
     isVirtualTimeDirty = true
   }
 
@@ -105,6 +124,7 @@ final class WriterCache {
     if classIDs.count > Self.limit { classIDs = [:] }
     if counts.count > Self.limit { counts = [:] }
     if classCounts.count > Self.limit { classCounts = [:] }
+    if accounts.count > Self.limit { accounts = [:] }
     defer { events.removeAll(keepingCapacity: true) }
     return events
   }
@@ -144,14 +164,38 @@ final class WriterCache {
     changes.append(.classCount(id, pending: pending, ready: ready))
   }
 
+  // MARK: Accounts
+
+  func account(_ id: AccountID) -> Account? { accounts[id] }
+
+  func noteRead(_ account: Account) { accounts[account.id] = account }
+
+  /// An account as the operation leaves it. `isWritten`: the row says so already; else it is written with the group,
+  /// since an account changes with each of its submissions.
+  func save(_ account: Account, isWritten: Bool) {
+    changes.append(.account(account.id, before: accounts.updateValue(account, forKey: account.id)))
+    if isWritten { dirtyAccounts.remove(account.id) } else { dirtyAccounts.insert(account.id) }
+  }
+
+  /// Rows change by a statement of their own: forgets what it had of them. Flush first.
+  func forgetRows() {
+    hot.removeAll()
+    rows.removeAll(keepingCapacity: true)
+    accounts = [:]
+  }
+
   // MARK: Flushing
 
   /// Hands every value that the database does not have yet to `write…`.
   func flush(
     writeCount: (CountKey, Int) throws -> Void, writeClass: (Int64, ClassCount) throws -> Void,
-    writeVirtualTime: (Int64) throws -> Void
+    writeAccount: (Account) throws -> Void, writeVirtualTime: (Int64) throws -> Void
   ) throws {
     wasFlushed = true
+    for id in dirtyAccounts {
+      if let account = accounts[id] { try writeAccount(account) }
+    }
+    dirtyAccounts.removeAll(keepingCapacity: true)
     for key in dirtyCounts { try writeCount(key, counts[key] ?? 0) }
     dirtyCounts.removeAll(keepingCapacity: true)
     for id in dirtyClasses {
