@@ -34,7 +34,9 @@ final class Market: Sendable {
     self.hub = hub
     self.blocking = blocking
     authenticator = Authenticator()
-    dispatcher = Dispatcher(store: store, clock: clock, leaseTerm: configuration.leaseTerm, log: log)
+    dispatcher = Dispatcher(
+      store: store, clock: clock, leaseTerm: configuration.leaseTerm, runningLimit: configuration.runningLimit,
+      log: log)
     logs = LogBook(files: files, blocking: blocking)
     packages = Packager(
       store: store, files: files, clock: clock, signingKey: signingKey, blocking: blocking, log: log)

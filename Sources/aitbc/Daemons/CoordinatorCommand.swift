@@ -22,11 +22,15 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var allowedHost: [String] = []
   @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
     TimeSpan(Seconds(15))
+  @Option(
+    help: ArgumentHelp("Jobs of one account that miners may hold at once. Default: by its plan.", valueName: "count"))
+  var runningLimit: Int?
   @OptionGroup var log: LogOptions
 
   func validate() throws {
     guard (0...65_535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
     guard !host.isEmpty else { throw ValidationError("--host must not be empty.") }
+    if let runningLimit, runningLimit < 1 { throw ValidationError("--running-limit must be 1 or more.") }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -41,6 +45,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.publicURL = publicUrl
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
+    configuration.runningLimit = runningLimit
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
