@@ -74,6 +74,8 @@ final class Dispatcher: Sendable {
           let ran = max(0, wall.millisecondsSince(startedAt))
           let left = Seconds(milliseconds: max(0, job.specification.timeout.milliseconds - ran))
           state.leases.stop(attempt.leaseHash, within: left, for: .timeout, at: now)
+        } else if let job {
+          state.leases.stop(attempt.leaseHash, within: Self.preparation(of: job), for: .start, at: now)
         }
       }
     }
@@ -121,6 +123,11 @@ final class Dispatcher: Sendable {
     state.withLock { $0.heldBack = left }
   }
 
+  /// How long a miner may take to start a job: fetching inputs takes its time.
+  private static func preparation(of job: Job) -> Seconds {
+    max(job.specification.timeToLive, JobSpecification.defaultTimeToLive)
+  }
+
   private func claim(for member: Fleet.Member, classes: [Int64]) async throws -> Bool {
     let miner = member.record.id
     let leases = (0..<min(member.freeSlots, Self.largestClaim)).map { _ in LeaseToken.make() }
@@ -141,6 +148,8 @@ final class Dispatcher: Sendable {
         state.fleet.hold(item.attempt.leaseHash, by: miner)
         if let grace = cancels[item.lease] {
           state.leases.stop(item.attempt.leaseHash, within: grace, for: .cancel, at: start)
+        } else {
+          state.leases.stop(item.attempt.leaseHash, within: Self.preparation(of: item.job), for: .start, at: start)
         }
       }
       return (state.links[miner], state.leases.term, cancels)
@@ -176,7 +185,7 @@ extension Dispatcher {
         guard let token = tokens[attempt.leaseHash] else { continue }
         state.leases.grant(
           hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: record.id, token: token, at: now)
-        if let lease = state.leases.leases[attempt.leaseHash] { resumed.append(lease) }
+        if let lease = state.leases.leases[attempt.leaseHash], !lease.isRevoked { resumed.append(lease) }
       }
       let connection = state.fleet.connect(record, held: Set(held.map(\.leaseHash)))
       let unnamed = held.filter { tokens[$0.leaseHash] == nil }

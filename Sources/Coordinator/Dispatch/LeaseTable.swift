@@ -23,6 +23,8 @@ struct LeaseTable {
   /// Until when a try must have ended, and why.
   struct Stop: Hashable, Sendable {
     enum Reason: Hashable, Sendable {
+      /// Its program must have been started.
+      case start
       case timeout
       case cancel
     }

@@ -33,15 +33,18 @@ struct AttemptRoutes {
     let idempotency = try request.idempotency(bytes)
     let quotes = Quotes(market: market)
     let operation = Rerun(
-      source: id, account: identity.account, reason: reason, newID: market.newID(JobKind.self), now: market.clock.now)
+      source: id, account: identity.account, reason: reason, newID: market.newID(JobKind.self), now: market.clock.now,
+      unschedulable: quotes.unschedulable(source.specification))
     let estimate = quotes.context(source.specification)
     let answer = try await market.store.write { store in
       try store.answer(idempotency, of: identity.account, at: operation.now) {
         let job = try operation.run(in: store)
         var context = estimate
-        let position = try store.queuePosition(of: job)
-        context.take(position)
-        context.estimatedStart = quotes.start(of: job, position)
+        if job.state == .pending {
+          let position = try store.queuePosition(of: job)
+          context.take(position)
+          context.estimatedStart = quotes.start(of: job, position)
+        }
         guard var object = job.document(context).object else { return (201, .null) }
         object["existing"] = false
         object["accepted"] = true

@@ -30,7 +30,7 @@ struct BulkCancel: Sendable {
     let runKey = reader.string("run_key", limit: 256)
     let query = query(&reader, account)
     if choices.count != 1, reader.errors.isEmpty {
-      reader.fail("", "give ids, or run_key, or a filter (\(filterFields.joined(separator: ", ")))")
+      reader.add([FieldError("", "give ids, or run_key, or a filter (\(filterFields.joined(separator: ", ")))")])
     }
     let reason = reader.string("reason", limit: 1_024)
     let grace = reader.integer("grace_seconds", in: 0...CancelRequest.longestGrace.whole).map { Seconds($0) }

@@ -77,7 +77,7 @@ struct QueueRoutes {
       before.map(QueueMove.Target.before), after.map(QueueMove.Target.after), top ? .top : nil, bottom ? .bottom : nil,
     ].compactMap(\.self)
     if reader.errors.isEmpty, targets.count != 1 {
-      reader.fail("", "give one of before, after (a job's id), top or bottom (true)")
+      reader.add([FieldError("", "give one of before, after (a job's id), top or bottom (true)")])
     }
     if let id, before == id || after == id { reader.fail(before == id ? "before" : "after", "is the job itself") }
     let errors = reader.finish()

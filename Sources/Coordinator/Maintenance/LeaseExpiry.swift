@@ -23,8 +23,8 @@ struct LeaseExpiry: MaintenanceService {
   }
 
   private static func reason(_ lease: LeaseTable.Lease) -> String {
-    lease.isRevoked
-      ? "the miner did not stop it when it was told to"
-      : "the miner was not heard from for the length of its lease"
+    guard lease.isRevoked else { return "the miner was not heard from for the length of its lease" }
+    return lease.stop?.reason == .start
+      ? "the miner did not start it in time" : "the miner did not stop it when it was told to"
   }
 }

@@ -10,8 +10,13 @@ public struct Rerun: Sendable {
   /// The new job's id.
   public var newID: JobID
   public var now: Timestamp
+  /// Set when nobody could ever run it and its owner asked to fail at once.
+  public var unschedulable: String?
 
-  public init(source: JobID, account: AccountID, reason: String?, newID: JobID, now: Timestamp) {
+  public init(
+    source: JobID, account: AccountID, reason: String?, newID: JobID, now: Timestamp, unschedulable: String? = nil
+  ) {
+    self.unschedulable = unschedulable
     self.source = source
     self.account = account
     self.reason = reason
@@ -37,7 +42,7 @@ public struct Rerun: Sendable {
     let job = Job(
       id: newID, account: account, specification: source.specification, createdAt: now, attempt: attempt,
       rerunOf: source.id, rerunReason: reason, chain: chain)
-    return try market.enqueue(job, of: owner, at: now)
+    return try market.enqueue(job, of: owner, unschedulable: unschedulable, at: now)
   }
 
   private func next(_ key: String, _ source: Job, in market: any MarketTransaction) throws -> Int {

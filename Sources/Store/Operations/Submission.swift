@@ -39,21 +39,16 @@ public struct Submission: Sendable {
     var job = Job(
       id: newID, account: account, specification: specification, createdAt: now,
       attempt: link?.attempt ?? 1, rerunOf: link?.previous, rerunReason: link?.reason)
-    job = try market.enqueue(job, of: owner, at: now)
+    job = try market.enqueue(job, of: owner, unschedulable: unschedulable, at: now)
     if let record = link?.record { try market.save(record) }
-    if let unschedulable {
-      job = try market.change(job, at: now) { job throws(TransitionRefused) in
-        try job.rejectUnschedulable(unschedulable, at: now)
-      }
-    }
     return Outcome(job: job, isExisting: false, usedUnlock: link?.usedUnlock ?? false)
   }
 }
 
 extension MarketTransaction {
-  /// Gives a new job its place in the queue and stores it with its first event. Throws
-  /// ``MarketError/quotaExceeded(limit:)``.
-  func enqueue(_ new: Job, of account: Account, at now: Timestamp) throws -> Job {
+  /// Gives a new job its place in the queue and stores it with its first event; it ends at once with `unschedulable`.
+  /// Throws ``MarketError/quotaExceeded(limit:)``.
+  func enqueue(_ new: Job, of account: Account, unschedulable: String?, at now: Timestamp) throws -> Job {
     guard try pendingCount(account: account.id) < account.plan.pendingJobLimit else {
       throw MarketError.quotaExceeded(limit: account.plan.pendingJobLimit)
     }
@@ -65,6 +60,9 @@ extension MarketTransaction {
     try save(owner)
     try insert(job)
     try append(JobEvent(of: job, at: now))
-    return job
+    guard let unschedulable else { return job }
+    return try change(job, at: now) { job throws(TransitionRefused) in
+      try job.rejectUnschedulable(unschedulable, at: now)
+    }
   }
 }

@@ -13,7 +13,7 @@ enum WaitingExplanation {
     } else {
       lines.append("A miner that fits is free: it is about to be assigned.")
     }
-    lines.append("Connected miners that fit: \(reason?["fitting_miners"]?.integer ?? 1)")
+    if let count = reason?["fitting_miners"]?.integer { lines.append("Connected miners that fit: \(count)") }
     for member in reason?["lacking"]?.object?.members ?? [] {
       lines.append("  \(member.value.integer ?? 0) lack \(member.name)" + wanted(member.name, of: job))
     }
