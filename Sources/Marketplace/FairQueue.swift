@@ -36,6 +36,9 @@ public enum FairQueue {
     max(virtualTime, min(rank + headStart(priority), max(rank, virtualTime + step)))
   }
 
+  /// The virtual start that a rank stands for.
+  public static func start(of rank: Int64, priority: Priority) -> Int64 { rank + headStart(priority) }
+
   /// The rank after a change of priority.
   public static func reprioritise(_ rank: Int64, from old: Priority, to new: Priority) -> Int64 {
     rank + headStart(old) - headStart(new)

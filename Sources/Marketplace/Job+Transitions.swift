@@ -10,6 +10,8 @@ public enum TryEnd: Hashable, Sendable {
   case refused(reason: String)
   /// The lease ran out.
   case lost(reason: String)
+  /// Lost once more, after too many miners were lost with it: no other gets it.
+  case quarantined(reason: String)
   /// It was stopped because we asked; no process of it exists.
   case canceled
 }
@@ -60,6 +62,14 @@ extension Job {
     return true
   }
 
+  /// Another priority: another place in the queue, and another price. False when it does not wait any more.
+  public mutating func reprioritise(to priority: Priority) -> Bool {
+    guard state == .pending else { return false }
+    rank = FairQueue.reprioritise(rank, from: self.priority, to: priority)
+    self.priority = priority
+    return true
+  }
+
   /// Its time in the queue is over.
   public mutating func expire(at now: Timestamp) throws(TransitionRefused) {
     try move(.expire)
@@ -93,6 +103,8 @@ extension Job {
       try endBadly(JobError(.refused, reason), code: nil, burnsTry: burnsTry, last: .fail, backoff: backoff, at: now)
     case .lost(let reason):
       try endBadly(JobError(.lost, reason), code: nil, burnsTry: true, last: .lose, backoff: backoff, at: now)
+    case .quarantined(let reason):
+      try endBadly(JobError(.quarantined, reason), code: nil, burnsTry: true, last: .lose, backoff: backoff, at: now)
     case .canceled:
       try move(.confirmCancel)
       finishCanceled(at: now)
@@ -105,7 +117,7 @@ extension Job {
     if state == .canceling {
       // A try that is lost or refused while it is being canceled has no process left that could count: its lease is
       // over. A failure of its own stays a failure.
-      if error.code == .lost || error.code == .refused {
+      if [.lost, .refused, .quarantined].contains(error.code) {
         try move(.confirmCancel)
         return finishCanceled(at: now)
       }
@@ -115,7 +127,7 @@ extension Job {
     }
     guard state.isHeld else { throw TransitionRefused(state: state, input: last) }
     if !burnsTry { triesUsed -= 1 }
-    if error.code.isRetryable, triesUsed < specification.maxTries {
+    if specification.triesAgain(after: error.code), triesUsed < specification.maxTries {
       try move(.requeue)
       availableAt = now + backoff
       // Waiting again starts a new time to live: the queue did its part the first time. A refusal is no try; were it

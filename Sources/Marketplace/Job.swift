@@ -10,6 +10,8 @@ public struct Job: Hashable, Sendable {
   public let attempt: Int
   public let rerunOf: JobID?
   public let rerunReason: String?
+  /// The first job of its chain of reruns. Nil for a first submission, and with a run key, which names the chain.
+  public let chain: JobID?
 
   public internal(set) var state: JobState
   /// When it expires if it still waits.
@@ -18,6 +20,8 @@ public struct Job: Hashable, Sendable {
   public internal(set) var availableAt: Timestamp
   /// Its place in the queue; smaller goes first.
   public var rank: Int64
+  /// The specification's at first; its owner may change it while the job waits. Decides on place and price.
+  public internal(set) var priority: Priority
   /// The number of the latest try; 0 before the first.
   public internal(set) var lastTry: Int
   /// How many tries count against `max_tries`; refused and drained ones do not.
@@ -44,7 +48,7 @@ public struct Job: Hashable, Sendable {
   /// A job as it enters the queue.
   public init(
     id: JobID, account: AccountID, specification: JobSpecification, createdAt: Timestamp, attempt: Int = 1,
-    rerunOf: JobID? = nil, rerunReason: String? = nil
+    rerunOf: JobID? = nil, rerunReason: String? = nil, chain: JobID? = nil
   ) {
     self.id = id
     self.account = account
@@ -53,12 +57,14 @@ public struct Job: Hashable, Sendable {
     self.attempt = attempt
     self.rerunOf = rerunOf
     self.rerunReason = rerunReason
+    self.chain = chain
     state = .pending
     let availableAt = max(createdAt, specification.notBefore ?? createdAt)
     self.availableAt = availableAt
     // The time to live counts from when it could run: a job reserved for tomorrow does not expire today.
     expiresAt = availableAt + specification.timeToLive
     rank = createdAt.milliseconds
+    priority = specification.priority
     lastTry = 0
     triesUsed = 0
     progress = 0

@@ -54,12 +54,25 @@ public enum JobErrorCode: String, CaseIterable, Hashable, Sendable {
   case runnerFailed = "RUNNER_FAILED"
   /// The miner could not keep its word for reasons of its own.
   case minerError = "MINER_ERROR"
+  /// Too many miners were lost with it, one after the other.
+  case quarantined = "QUARANTINED"
 
-  /// Whether another try may go better. The program's own failures are its own, and are not tried again.
-  public var isRetryable: Bool {
-    switch self {
-    case .lost, .refused, .minerError, .diskFull: true
-    default: false
-    }
+  /// What a job may name in `retry_on`: the ways a try can end that are not the coordinator's own word.
+  public static let retriable: [JobErrorCode] = [
+    .exitNonzero, .signaled, .launchFailed, .timeout, .lost, .outOfMemory, .diskFull, .outputTooLarge, .refused,
+    .inputUnavailable, .runnerFailed, .minerError,
+  ]
+
+  /// What is tried again when a job names nothing: the miner's faults. A program's own failures are its own.
+  public static let retriedByDefault: Set<JobErrorCode> = [.minerError, .diskFull]
+
+  /// Nobody's fault that another miner could not mend: tried again whatever a job names.
+  var isAlwaysRetried: Bool { self == .lost || self == .refused }
+}
+
+extension JobSpecification {
+  /// Whether another try follows a failure of this kind, while tries are left.
+  public func triesAgain(after code: JobErrorCode) -> Bool {
+    code.isAlwaysRetried || (retryOn.map(Set.init) ?? JobErrorCode.retriedByDefault).contains(code)
   }
 }

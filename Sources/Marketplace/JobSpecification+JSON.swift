@@ -19,6 +19,7 @@ extension JobSpecification {
     if timeToLive != Self.defaultTimeToLive { object.append("ttl_seconds", .integer(timeToLive.whole)) }
     if timeout != Self.defaultTimeout { object.append("timeout_seconds", .integer(timeout.whole)) }
     if maxTries != Self.defaultMaxTries { object.append("max_tries", .integer(Int64(maxTries))) }
+    if let retryOn { object.append("retry_on", .array(retryOn.map { .string($0.rawValue) })) }
     if let runKey { object.append("run_key", .string(runKey)) }
     if isStrict { object.append("strict", true) }
     if let notBefore { object.append("not_before", .integer(notBefore.milliseconds)) }
@@ -52,6 +53,7 @@ extension JobSpecification {
     if let value = object["ttl_seconds"]?.integer { timeToLive = Seconds(value) }
     if let value = object["timeout_seconds"]?.integer { timeout = Seconds(value) }
     if let value = object["max_tries"]?.integer { maxTries = Int(value) }
+    retryOn = object["retry_on"]?.array?.compactMap { $0.string.flatMap(JobErrorCode.init(rawValue:)) }
     runKey = object["run_key"]?.string
     isStrict = object["strict"]?.bool ?? false
     notBefore = object["not_before"]?.integer.map(Timestamp.init(milliseconds:))

@@ -25,6 +25,9 @@ public struct JobSpecification: Hashable, Sendable {
   public var timeout: Seconds
   /// How many tries at most. Default 3.
   public var maxTries: Int
+  /// Failures after which another try follows, in alphabetical order; `LOST` and `REFUSED` need not be named. Nil:
+  /// ``JobErrorCode/retriedByDefault``.
+  public var retryOn: [JobErrorCode]?
   public var runKey: String?
   /// At most one execution per run key, ever.
   public var isStrict: Bool

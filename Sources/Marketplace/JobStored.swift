@@ -6,6 +6,8 @@ public struct JobRecord: Hashable, Sendable {
   public var expiresAt: Timestamp
   public var availableAt: Timestamp
   public var rank: Int64
+  /// Nil: the specification's.
+  public var priority: Priority?
   public var lastTry: Int
   public var triesUsed: Int
   public var miner: MinerID?
@@ -45,6 +47,7 @@ extension Job {
     expiresAt = record.expiresAt
     availableAt = record.availableAt
     rank = record.rank
+    priority = record.priority ?? specification.priority
     lastTry = record.lastTry
     triesUsed = record.triesUsed
     miner = record.miner

@@ -22,6 +22,15 @@ public enum Plan: String, CaseIterable, Hashable, Sendable {
     }
   }
 
+  /// Jobs of an account that miners may hold at once; more of them wait, with `QUOTA` as their reason.
+  public var runningJobLimit: Int {
+    switch self {
+    case .free: 1_000
+    case .pro: 10_000
+    case .enterprise: 100_000
+    }
+  }
+
   /// Jobs an account may have pending at once; one more is refused with 429.
   public var pendingJobLimit: Int {
     switch self {

@@ -53,10 +53,26 @@ public protocol MarketReader {
   func job(_ id: JobID) throws -> Job?
   /// One page of an account's jobs.
   func jobs(_ query: JobQuery) throws -> JobPage
-  /// How many pending jobs stand before this one for the miners that could run it.
-  func queuePosition(of job: Job) throws -> Int
+  /// Where a pending job stands among those that ask for the same things.
+  func queuePosition(of job: Job) throws -> QueuePosition
   /// Pending jobs of an account.
   func pendingCount(account: AccountID) throws -> Int
+  /// Jobs of an account that miners hold.
+  func heldCount(account: AccountID) throws -> Int
+
+  /// One page of an account's pending jobs, first in the queue first. `cursor` is ``QueuePage/nextCursor``; another
+  /// throws ``InvalidCursor``.
+  func queue(account: AccountID, cursor: String?, limit: Int) throws -> QueuePage
+  /// A pending job's place. Nil when it does not wait.
+  func queuePlace(of job: JobID) throws -> QueuePlace?
+  /// Up to `limit` places of a lane behind `place`, or from its head on.
+  func lane(_ lane: QueueLane, after place: QueuePlace?, limit: Int) throws -> [QueuePlace]
+  /// Up to `limit` places of a lane before `place`, or from its end on; the last first.
+  func lane(_ lane: QueueLane, before place: QueuePlace?, limit: Int) throws -> [QueuePlace]
+  /// How many places the account has taken from its future that virtual time has not reached; no more than `limit`.
+  func borrowedPlaces(account: AccountID, after virtualTime: Int64, limit: Int) throws -> Int
+  /// Accounts with jobs that ``MarketTransaction/holdBack(_:)`` took aside.
+  func accountsHeldBack() throws -> [AccountID]
   /// Jobs of the whole market by state; states without jobs may be missing.
   func counts() throws -> [JobState: Int]
 
@@ -87,8 +103,10 @@ public protocol MarketReader {
   func miners() throws -> [MinerRecord]
 
   func runKey(account: AccountID, key: String) throws -> RunKeyRecord?
-  /// All jobs of a run key, latest attempt first.
-  func attempts(account: AccountID, runKey: String) throws -> [Job]
+  /// Up to `limit` attempts of a chain with numbers below `number`, latest first. Nil: from the latest on.
+  func attempts(_ chain: AttemptChain, below number: Int?, limit: Int) throws -> [Job]
+  /// The counter of a chain of reruns, once it has one.
+  func rerunChain(root: JobID) throws -> RerunChainRecord?
   func idempotency(account: AccountID, key: String) throws -> IdempotencyRecord?
 
   /// Events after `sequence`, oldest first; of one account or one job, or of all.
@@ -100,6 +118,8 @@ public protocol MarketReader {
 
   /// Whether a blob's content is here.
   func blob(_ sha256: String) throws -> BlobRecord?
+  /// How long jobs of each kind took lately.
+  func runTimes() throws -> [RunTime]
   /// Market-wide virtual time, see `FairQueue`.
   func virtualTime() throws -> Int64
   /// The ledger's lines of a job.
@@ -128,11 +148,22 @@ public protocol MarketTransaction: MarketReader {
 
   func save(_ miner: MinerRecord) throws
   func save(_ runKey: RunKeyRecord) throws
+  func save(_ chain: RerunChainRecord) throws
   func insert(_ answer: IdempotencyRecord) throws
   /// Removes up to `limit` answers older than `time`; returns how many.
   func removeIdempotency(before time: Timestamp, limit: Int) throws -> Int
   /// Makes jobs claimable whose time has come; returns how many.
   func releaseAvailable(at now: Timestamp) throws -> Int
+
+  /// Moves a pending job in the queue.
+  func setRank(_ rank: Int64, of job: JobID) throws
+  /// The job took an earlier place; `start` is the virtual start it gave up.
+  func noteBorrowed(_ start: Int64, by job: JobID) throws
+  /// Takes pending jobs aside, so that ``MarketReader/claimable(classes:limit:)`` passes over them.
+  func holdBack(_ jobs: [JobID]) throws
+  /// Makes up to `limit` jobs of an account that were held back claimable again, the first first; returns how many.
+  func releaseHeldBack(account: AccountID, limit: Int) throws -> Int
+  func save(_ runTime: RunTime) throws
 
   func save(_ blob: BlobRecord) throws
   func setVirtualTime(_ time: Int64) throws

@@ -233,6 +233,28 @@ public struct RunKeyRecord: Hashable, Sendable {
   }
 }
 
+/// The counter of a chain of reruns without a run key. Stays when its jobs are purged.
+public struct RerunChainRecord: Hashable, Sendable {
+  /// The first attempt.
+  public let root: JobID
+  public var latestJob: JobID
+  /// The highest attempt number given; never given again.
+  public var lastAttempt: Int
+
+  public init(root: JobID, latestJob: JobID, lastAttempt: Int) {
+    self.root = root
+    self.latestJob = latestJob
+    self.lastAttempt = lastAttempt
+  }
+}
+
+/// What ties attempts together.
+public enum AttemptChain: Hashable, Sendable {
+  case runKey(String, of: AccountID)
+  /// Without a run key: the first attempt and all its reruns.
+  case reruns(of: JobID)
+}
+
 public struct RunKeyUnlock: Hashable, Sendable {
   public var reason: String?
   public var grantedAt: Timestamp

@@ -5,9 +5,14 @@ public import Marketplace
 public struct JobContext: Hashable, Sendable {
   /// Why it waits; only for pending jobs.
   public var pendingReason: JSONValue?
+  /// 1 is the next.
   public var queuePosition: Int?
+  /// The position may be higher: counting stopped.
+  public var isQueuePositionMinimum = false
   public var estimatedCost: Money?
   public var estimatedSeconds: Int64?
+  /// When a miner will probably take it; only for pending jobs.
+  public var estimatedStart: Timestamp?
   public var estimatedCompletion: Timestamp?
 
   public init() {}
@@ -26,12 +31,14 @@ extension Job {
     object.append("miner_id", JSONValue(miner?.rawValue))
     object.append("assigned_miner_id", JSONValue(miner?.rawValue))
     appendTimes(to: &object)
+    object.append("estimated_start", JSONValue(context.estimatedStart?.description))
     object.append("estimated_completion", JSONValue(context.estimatedCompletion?.description))
     appendHistory(to: &object)
     appendSpecification(to: &object)
     appendOutcome(to: &object)
     object.append("pending_reason", context.pendingReason ?? .null)
     object.append("queue_position", JSONValue(context.queuePosition))
+    if context.isQueuePositionMinimum { object.append("queue_position_is_minimum", true) }
     object.append("estimated_cost", JSONValue(context.estimatedCost?.description))
     object.append("estimated_time_seconds", JSONValue(context.estimatedSeconds))
     return .object(object)
@@ -65,10 +72,12 @@ extension Job {
     object.append("artifacts", .array(job.artifacts.map(JSONValue.string)))
     object.append("env", .object(JSONObject(job.environment.map { ($0.name, .string($0.value)) })))
     object.append("labels", .object(job.labels.sortedJSON))
-    object.append("priority", .string(job.priority.word))
+    object.append("priority", .string(priority.word))
     object.append("ttl_seconds", .integer(job.timeToLive.whole))
     object.append("timeout_seconds", .integer(job.timeout.whole))
     object.append("max_tries", .integer(Int64(job.maxTries)))
+    let retried = job.retryOn ?? JobErrorCode.retriedByDefault.sorted { $0.rawValue < $1.rawValue }
+    object.append("retry_on", .array(retried.map { .string($0.rawValue) }))
     object.append("run_key", JSONValue(job.runKey))
     object.append("strict", .bool(job.isStrict))
     object.append("not_before", JSONValue(job.notBefore?.description))

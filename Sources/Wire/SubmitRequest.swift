@@ -110,6 +110,7 @@ public enum SubmitRequest {
     if let value = reader.duration("ttl_seconds", atMost: .days(366)) { job.timeToLive = value }
     if let value = reader.duration("timeout_seconds", atMost: .days(366)) { job.timeout = value }
     if let value = reader.integer("max_tries", in: 1...maximumTries) { job.maxTries = Int(value) }
+    retries(&reader, into: &job)
     job.runKey = reader.string("run_key", limit: 256)
     if job.runKey == "" { reader.fail("run_key", "must not be empty") }
     job.isStrict = reader.bool("strict") ?? false
@@ -119,6 +120,20 @@ public enum SubmitRequest {
       reader.pairs("labels", count: 64, limit: 1_024) ?? [], uniquingKeysWith: { $1 })
     job.failsFast = reader.bool("fail_fast") ?? false
     payment(&reader, into: &job)
+  }
+
+  private static func retries(_ reader: inout FieldReader, into job: inout JobSpecification) {
+    let known = JobErrorCode.retriable
+    guard let words = reader.strings("retry_on", count: known.count, limit: 64) else { return }
+    var codes: Set<JobErrorCode> = []
+    for (index, word) in words.enumerated() {
+      if let code = known.first(where: { $0.rawValue == word.uppercased() }) {
+        codes.insert(code)
+      } else {
+        reader.fail("retry_on", "\(index)", "must be one of " + known.map(\.rawValue).joined(separator: ", "))
+      }
+    }
+    job.retryOn = codes.sorted { $0.rawValue < $1.rawValue }
   }
 
   private static func environment(_ reader: inout FieldReader, into job: inout JobSpecification) {

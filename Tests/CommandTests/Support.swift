@@ -39,7 +39,7 @@ struct StillClock: MarketClock {
 
 /// Runs a command line as `main` would, in a folder, without a process.
 func run(
-  _ arguments: String..., url: String? = nil, folder: String = "/nonexistent", environment: [String: String] = [:],
+  _ arguments: [String], url: String? = nil, folder: String = "/nonexistent", environment: [String: String] = [:],
   breaksAfter: Int? = nil, change: (inout CommandContext) -> Void = { _ in }
 ) async -> Outcome {
   let output = Collector(breaksAfter: breaksAfter)
@@ -53,6 +53,15 @@ func run(
   change(&context)
   let code = await Runner.run(arguments, in: context)
   return Outcome(code: code, output: output.text, errors: errors.text)
+}
+
+/// The same, word by word.
+func run(
+  _ arguments: String..., url: String? = nil, folder: String = "/nonexistent", environment: [String: String] = [:],
+  breaksAfter: Int? = nil, change: (inout CommandContext) -> Void = { _ in }
+) async -> Outcome {
+  await run(
+    arguments, url: url, folder: folder, environment: environment, breaksAfter: breaksAfter, change: change)
 }
 
 /// A job's document with these members changed.

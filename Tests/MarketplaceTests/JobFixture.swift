@@ -41,7 +41,8 @@ enum JobFixture {
 
 /// Everything that can be done to a job, by name.
 enum JobOperation: String, CaseIterable, Sendable {
-  case claim, start, cancel, expire, unschedulable, completed, failed, failedByMiner, refused, lost, canceled
+  case claim, start, cancel, expire, unschedulable, completed, failed, failedByMiner, refused, lost, quarantined,
+    canceled
 
   /// Throws what the job throws.
   func run(on job: inout Job, at now: Timestamp = JobFixture.now) throws {
@@ -58,6 +59,7 @@ enum JobOperation: String, CaseIterable, Sendable {
       try job.end(.failed(JobError(.minerError, "broken"), exitCode: nil), backoff: backoff, at: now)
     case .refused: try job.end(.refused(reason: "busy"), backoff: backoff, at: now)
     case .lost: try job.end(.lost(reason: "silent"), backoff: backoff, at: now)
+    case .quarantined: try job.end(.quarantined(reason: "again"), backoff: backoff, at: now)
     case .canceled: try job.end(.canceled, backoff: backoff, at: now)
     }
   }

@@ -16,6 +16,7 @@ import Testing
     failedByMiner -         pending/failed  pending/failed  failed
     refused       -         pending         pending/failed  canceled
     lost          -         pending/lost    pending/lost    canceled
+    quarantined   -         lost            lost            canceled
     canceled      -         -               -               canceled
     """
   private static let columns: [JobState] = [.pending, .assigned, .running, .canceling]
@@ -85,7 +86,7 @@ import Testing
 
   @Test(arguments: [
     (JobOperation.completed, CancelRequest.Outcome.tooLate), (.failed, .failed), (.failedByMiner, .failed),
-    (.refused, .canceled), (.lost, .canceled), (.canceled, .canceled),
+    (.refused, .canceled), (.lost, .canceled), (.quarantined, .canceled), (.canceled, .canceled),
   ])
   func cancelOutcomes(operation: JobOperation, outcome: CancelRequest.Outcome) throws {
     for state in [JobState.assigned, .running] {

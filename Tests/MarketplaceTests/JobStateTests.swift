@@ -73,7 +73,6 @@ import Testing
       "REFUSED", "EXPIRED", "CANCELED", "UNSCHEDULABLE",
     ]
     for code in contract { #expect(JobErrorCode(rawValue: code) != nil, "\(code)") }
-    #expect(Set(JobErrorCode.allCases.filter(\.isRetryable)) == [.lost, .refused, .minerError, .diskFull])
     #expect(JobError(.timeout, "after 5 s").text == "TIMEOUT: after 5 s")
   }
 

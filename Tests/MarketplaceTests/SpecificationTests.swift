@@ -23,6 +23,7 @@ import Testing
     job.timeToLive = Seconds(1)
     job.timeout = Seconds(2)
     job.maxTries = 4
+    job.retryOn = [.exitNonzero, .timeout]
     job.runKey = "key"
     job.isStrict = true
     job.notBefore = Timestamp(milliseconds: 5)
@@ -34,7 +35,7 @@ import Testing
         == #"{"runner":"process","name":"n","command":["sh","-c","true"],"env":{"A":"b"},"inputs":[{"path":"in","#
         + #""sha256":"ff"},{"path":"x","sha256":"00","executable":true}],"artifacts":["out"],"payload":{"k":1},"#
         + #""constraints":{"gpu":"A100","max_price":"2.500000"},"priority":"urgent","ttl_seconds":1,"#
-        + #""timeout_seconds":2,"max_tries":4,"run_key":"key","strict":true,"not_before":5,"#
+        + #""timeout_seconds":2,"max_tries":4,"retry_on":["EXIT_NONZERO","TIMEOUT"],"run_key":"key","strict":true,"not_before":5,"#
         + #""labels":{"a":"1","b":"2"},"fail_fast":true,"payment_amount":1.50,"payment_currency":"AITBC"}"#)
     #expect(JobSpecification(json: job.json) == job)
   }

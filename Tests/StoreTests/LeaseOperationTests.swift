@@ -113,6 +113,44 @@ struct LeaseOperationTests {
     #expect(try await market.stored().state == .lost)
   }
 
+  /// Lost tries of started programs on three miners in a row; refusals between them say nothing, anything else begins
+  /// the count anew.
+  @Test(arguments: [
+    ("LLL", JobState.lost), ("LRLRL", .lost), ("LLFLL", .pending), ("LLl", .pending), ("LLlL", .pending),
+    ("LLLl", .lost),
+  ]) func `a job that takes miner after miner with it gets no other`(ends: String, expected: JobState) async throws {
+    let market = try await Claimed { $0.maxTries = 50 }
+    let (maker, account) = (market.fixture.maker, market.fixture.account.id)
+    var last: Job?
+    for (number, end) in ends.enumerated() where last?.state != .lost {
+      let miner = maker.miner(account, instance: "killed \(number)")
+      try await market.fixture.store.write { try $0.save(miner) }
+      #expect(try await market.claim("\(number)", by: miner).count == 1)
+      if end != "R", end != "l" { _ = try await market.start("\(number)", by: miner) }
+      let how: TryEnd =
+        switch end {
+        case "R": .refused(reason: "no")
+        case "F": .failed(JobError(.minerError, "x"), exitCode: nil)
+        default: .lost(reason: "silent")
+        }
+      last = try await market.end("\(number)", by: end == "L" || end == "l" ? nil : miner, how)
+    }
+    #expect(last?.state == expected)
+    #expect((last?.error?.code == .quarantined) == (expected == .lost))
+    let states = try await market.fixture.store.read { [id = market.job.id] in try $0.tries(of: id).last?.state }
+    #expect(states == .lost || ends.hasSuffix("F"))
+  }
+
+  @Test func `one flapping miner is not a series of miners`() async throws {
+    let market = try await Claimed { $0.maxTries = 50 }
+    for number in 0..<6 {
+      let miner = number.isMultiple(of: 2) ? market.miner : market.other
+      #expect(try await market.claim("\(number)", by: miner).count == 1)
+      _ = try await market.start("\(number)", by: miner)
+      #expect(try await market.end("\(number)", by: nil, .lost(reason: "silent")).state == .pending)
+    }
+  }
+
   @Test func `a cancel that nobody asked for gives the job to another`() async throws {
     let market = try await Claimed()
     _ = try await market.claim("a", by: market.miner)

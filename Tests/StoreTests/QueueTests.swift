@@ -103,7 +103,7 @@ import Testing
   @Test(arguments: Backend.all) func queuePositionCountsWhatStandsBefore(_ backend: Backend) async throws {
     try await withFixture(backend) { fixture in
       let (store, maker) = (fixture.store, fixture.maker)
-      // Past both of the counting's first steps.
+      // Its middle lies beyond what is counted from either end.
       let jobs = (0..<2_600).map { index in
         var job = maker.job(fixture.account.id)
         job.rank = Int64(index / 3)
@@ -118,12 +118,16 @@ import Testing
       try await store.read { [waiting] market throws in
         let order = try market.claimable(classes: [classID], limit: 5_000)
         #expect(order.count == 2_600)
-        for index in [0, 1, 2, 999, 1_000, 1_001, 1_299, 1_300, 1_598, 1_599, 1_600, 1_601, 2_598, 2_599] {
-          #expect(try market.queuePosition(of: order[index]) == index)
+        // 999 before it or 999 behind it are counted; 1,000 are not.
+        for index in [0, 1, 2, 98, 99, 100, 101, 998, 999, 1_600, 1_601, 2_497, 2_498, 2_499, 2_500, 2_598, 2_599] {
+          #expect(try market.queuePosition(of: order[index]) == QueuePosition(before: index))
         }
-        #expect(try market.queuePosition(of: other) == 0)
-        #expect(try market.queuePosition(of: waiting) == 903)
-        #expect(try market.queuePosition(of: maker.job(fixture.account.id)) == 0)
+        for index in [1_000, 1_001, 1_299, 1_598, 1_599] {
+          #expect(try market.queuePosition(of: order[index]) == QueuePosition(before: 1_000, isMinimum: true))
+        }
+        #expect(try market.queuePosition(of: other).before == 0)
+        #expect(try market.queuePosition(of: waiting).before == 903)
+        #expect(try market.queuePosition(of: maker.job(fixture.account.id)).before == 0)
       }
     }
   }

@@ -176,8 +176,11 @@ import Testing
       try await store.read { market throws in
         #expect(try market.runKey(account: account, key: "k") == expected)
         #expect(try market.runKey(account: maker.id(), key: "k") == nil)
-        #expect(try market.attempts(account: account, runKey: "k").map(\.id) == jobs.reversed().map(\.id))
-        #expect(try market.attempts(account: maker.id(), runKey: "k").isEmpty)
+        let chain = AttemptChain.runKey("k", of: account)
+        #expect(try market.attempts(chain, below: nil, limit: 9).map(\.id) == jobs.reversed().map(\.id))
+        #expect(try market.attempts(chain, below: 3, limit: 1).map(\.id) == [jobs[1].id])
+        #expect(try market.attempts(chain, below: 1, limit: 9).isEmpty)
+        #expect(try market.attempts(.runKey("k", of: maker.id()), below: nil, limit: 9).isEmpty)
       }
     }
   }

@@ -87,3 +87,16 @@ test("states: every word is either final or can move", () => {
   }
   assert.equal(format.canCancel("canceling"), false);
 });
+
+test("queue positions", () => {
+  assert.equal(format.queuePosition({ queue_position: 3 }), "3");
+  assert.equal(format.queuePosition({ queue_position: 1001, queue_position_is_minimum: true }), "1001+");
+  for (const job of [{}, { queue_position: null }, { queue_position: "x" }]) assert.equal(format.queuePosition(job), null);
+});
+
+test("what the nearest miner lacks", () => {
+  assert.equal(format.nearestLacks({ nearest: { miner_id: "m", missing: ["gpu", "region"] } }), "gpu, region");
+  for (const waiting of [null, {}, { nearest: null }, { nearest: { missing: [] } }, { nearest: "x" }]) {
+    assert.equal(format.nearestLacks(waiting), null);
+  }
+});

@@ -93,6 +93,12 @@ export class Api {
   cancel(id, reason) {
     return this.json(jobPath(id, "cancel"), { method: "POST", body: { reason } });
   }
+  rerun(id, reason) {
+    return this.json(jobPath(id, "rerun"), { method: "POST", body: { reason } });
+  }
+  moveToFront(id) {
+    return this.json("queue/move", { method: "POST", body: { job_id: id, top: true } });
+  }
 
   /// The raw bytes of one stream from `offset` on, as a response to read piece by piece.
   logs(id, stream, offset, number, signal) {

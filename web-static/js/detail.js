@@ -4,8 +4,8 @@ import { ApiError } from "./api.js";
 import { badge, byId, h, setHidden, setText } from "./dom.js";
 import { downloadArtifact, downloadPackage } from "./download.js";
 import {
-  bytes, canCancel, cost, duration, isFinal, jobTitle, progressPercent, reason, relativeTime, remaining, resultText,
-  runTime, statusMeaning,
+  bytes, canCancel, cost, duration, isFinal, jobTitle, nearestLacks, progressPercent, queuePosition, reason,
+  relativeTime, remaining, resultText, runTime, statusMeaning,
 } from "./format.js";
 import { LogFollower } from "./logfollow.js";
 import { LogView } from "./logview.js";
@@ -103,6 +103,8 @@ export class JobDetail {
     setHidden(byId("detail-reason"), why === "");
     byId("detail-reason").classList.toggle("bad", isFinal(job.status) && job.status !== "completed");
     setHidden(byId("cancel"), !canCancel(job.status));
+    setHidden(byId("rerun"), !isFinal(job.status));
+    setHidden(byId("to-front"), job.status !== "pending");
     setHidden(byId("download"), !isFinal(job.status) || job.results_available === false);
   }
 
@@ -122,8 +124,9 @@ export class JobDetail {
       ["Priority", job.priority],
       ["Run key", job.run_key],
       ["Fitting miners", waiting?.fitting_miners],
-      ["Nearest offer", typeof waiting?.nearest === "object" ? null : waiting?.nearest],
-      ["Queue position", job.status === "pending" ? job.queue_position : null],
+      ["Nearest miner lacks", nearestLacks(waiting)],
+      ["Queue position", job.status === "pending" ? queuePosition(job) : null],
+      ["May start", job.status === "pending" ? time(job.estimated_start) : null],
       ["Created", time(job.created_at)],
       ["Started", time(job.started_at)],
       ["Finished", time(job.completed_at)],

@@ -135,3 +135,15 @@ export function resultText(value, limit = 20_000) {
   const text = typeof value === "string" ? value : JSON.stringify(value, null, 2);
   return text.length <= limit ? text : `${text.slice(0, limit)}\n… (cut here; the download holds all of it)`;
 }
+
+/// The place in the queue; `1001+` where the coordinator stopped counting.
+export function queuePosition(job) {
+  if (!Number.isInteger(job.queue_position)) return null;
+  return `${job.queue_position}${job.queue_position_is_minimum === true ? "+" : ""}`;
+}
+
+/// What the miner that comes nearest lacks, of a `pending_reason`.
+export function nearestLacks(waiting) {
+  const missing = waiting?.nearest?.missing;
+  return Array.isArray(missing) && missing.length > 0 ? missing.map(String).join(", ") : null;
+}

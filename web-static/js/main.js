@@ -228,6 +228,31 @@ async function cancelJob() {
   }
 }
 
+async function rerunJob() {
+  const button = byId("rerun");
+  button.disabled = true;
+  try {
+    const job = await api.rerun(detail.id, "run again from the web page");
+    say(`Attempt ${job.attempt_no} submitted.`);
+    location.hash = `#/${job.job_id}`;
+  } catch (error) {
+    showError(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function moveToFront() {
+  const id = detail.id;
+  try {
+    await api.moveToFront(id);
+    say("Now the first of your jobs with this priority.");
+  } catch (error) {
+    showError(error);
+  }
+  fetchSoon(id);
+}
+
 // --- The key
 
 async function signIn(candidate) {
@@ -300,6 +325,8 @@ byId("clear-filter").addEventListener("click", () => {
 byId("more").addEventListener("click", showMore);
 byId("close").addEventListener("click", closeDetail);
 byId("cancel").addEventListener("click", cancelJob);
+byId("rerun").addEventListener("click", rerunJob);
+byId("to-front").addEventListener("click", moveToFront);
 byId("reconnect").addEventListener("click", () => socket.open());
 byId("error-close").addEventListener("click", () => setHidden(byId("error"), true));
 addEventListener("hashchange", route);

@@ -23,6 +23,8 @@ final class Dispatcher: Sendable {
     var links: [MinerID: any MinerLink] = [:]
     /// Leases that end at the miner while their cancel has not been sent, with the grace.
     var cancels: [String: Seconds] = [:]
+    /// Accounts that run as many jobs as they may, while others of theirs wait.
+    var heldBack: Set<AccountID> = []
   }
 
   /// A claim gives at most this many jobs to one miner, so that one commit stays short.
@@ -34,13 +36,17 @@ final class Dispatcher: Sendable {
   private let log: Logger
   /// On a full disk no job is placed: nobody could keep what it writes.
   private let reserve: DiskReserve?
+  /// Jobs of one account that miners may hold at once; nil: by its plan.
+  private let runningLimit: Int?
   private let wakeups: AsyncStream<Void>
   private let wakeup: AsyncStream<Void>.Continuation
 
   init(
-    store: any MarketStore, clock: any MarketClock, leaseTerm: Seconds, log: Logger, reserve: DiskReserve? = nil
+    store: any MarketStore, clock: any MarketClock, leaseTerm: Seconds, runningLimit: Int? = nil, log: Logger,
+    reserve: DiskReserve? = nil
   ) {
     self.reserve = reserve
+    self.runningLimit = runningLimit
     self.store = store
     self.clock = clock
     self.log = log
@@ -53,23 +59,30 @@ final class Dispatcher: Sendable {
 
   /// Takes the leases of the rows back after a start; each lives a full term from now.
   func restore() async throws {
-    let (held, canceling) = try await store.read { market in
-      let held = try market.heldTries()
-      let canceling = try held.compactMap { attempt -> (String, Seconds)? in
-        guard let job = try market.job(attempt.job), job.state == .canceling, let cancel = job.cancel else {
-          return nil
-        }
-        return (attempt.leaseHash, cancel.grace)
-      }
-      return (held, canceling)
+    let (held, heldBack) = try await store.read { market in
+      (
+        try market.heldTries().map { attempt in (attempt: attempt, job: try market.job(attempt.job)) },
+        try market.accountsHeldBack()
+      )
     }
     let now = clock.monotonic
+    let wall = clock.now
     state.withLock { state in
-      for (hash, grace) in canceling { state.cancels[hash] = grace }
-      for attempt in held {
+      state.heldBack = Set(heldBack)
+      for (attempt, job) in held {
         state.leases.grant(
           hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner, token: nil,
           at: now)
+        if let job, job.state == .canceling, let cancel = job.cancel {
+          state.cancels[attempt.leaseHash] = cancel.grace
+          state.leases.stop(attempt.leaseHash, within: cancel.grace, for: .cancel, at: now)
+        } else if let job, let startedAt = attempt.startedAt {
+          let ran = max(0, wall.millisecondsSince(startedAt))
+          let left = Seconds(milliseconds: max(0, job.specification.timeout.milliseconds - ran))
+          state.leases.stop(attempt.leaseHash, within: left, for: .timeout, at: now)
+        } else if let job {
+          state.leases.stop(attempt.leaseHash, within: Self.preparation(of: job), for: .start, at: now)
+        }
       }
     }
     if !held.isEmpty { log.info("re-attached running jobs", metadata: ["count": "\(held.count)"]) }
@@ -92,9 +105,10 @@ final class Dispatcher: Sendable {
   }
 
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
-  private func claimOnce() async throws -> Bool {
+  func claimOnce() async throws -> Bool {
     let available = state.withLock { $0.fleet.available }
     guard !available.isEmpty, reserve?.isSpent != true else { return false }
+    try await releaseHeldBack()
     let classes = try await store.read { try $0.pendingClasses() }.filter { $0.ready > 0 }
     guard !classes.isEmpty else { return false }
     var hasPlaced = false
@@ -106,16 +120,31 @@ final class Dispatcher: Sendable {
     return hasPlaced
   }
 
+  /// Jobs of accounts that may run more again go back among the others.
+  private func releaseHeldBack() async throws {
+    guard !state.withLock({ $0.heldBack.isEmpty }) else { return }
+    let operation = HeldBackRelease(runningLimit: runningLimit)
+    let found = try await store.read { try operation.look(in: $0) }
+    let left = found.isDue ? try await store.write { try operation.run(in: $0) } : found.accounts
+    state.withLock { $0.heldBack = left }
+  }
+
+  /// How long a miner may take to start a job: fetching inputs takes its time.
+  private static func preparation(of job: Job) -> Seconds {
+    max(job.specification.timeToLive, JobSpecification.defaultTimeToLive)
+  }
+
   private func claim(for member: Fleet.Member, classes: [Int64]) async throws -> Bool {
     let miner = member.record.id
     let leases = (0..<min(member.freeSlots, Self.largestClaim)).map { _ in LeaseToken.make() }
     let now = clock.now
-    let claimed = try await store.write { market in
-      try Claim(miner: miner, classes: classes, leases: leases, now: now).run(in: market)
-    }
+    let operation = Claim(miner: miner, classes: classes, leases: leases, now: now, runningLimit: runningLimit)
+    let outcome = try await store.write { try operation.outcome(in: $0) }
+    let claimed = outcome.claimed
     let start = clock.monotonic
     let (link, term, cancels) = state.withLock { state in
       var cancels: [String: Seconds] = [:]
+      state.heldBack.formUnion(outcome.fullAccounts)
       for item in claimed {
         // A cancel may have come between the commit and here.
         cancels[item.lease] = state.cancels[item.attempt.leaseHash]
@@ -123,6 +152,11 @@ final class Dispatcher: Sendable {
           hash: item.attempt.leaseHash, job: item.job.id, tryNumber: item.attempt.number, miner: miner,
           token: item.lease, at: start)
         state.fleet.hold(item.attempt.leaseHash, by: miner)
+        if let grace = cancels[item.lease] {
+          state.leases.stop(item.attempt.leaseHash, within: grace, for: .cancel, at: start)
+        } else {
+          state.leases.stop(item.attempt.leaseHash, within: Self.preparation(of: item.job), for: .start, at: start)
+        }
       }
       return (state.links[miner], state.leases.term, cancels)
     }
@@ -136,7 +170,8 @@ final class Dispatcher: Sendable {
             leaseMilliseconds: term.milliseconds, specification: item.job.specification)))
       if let grace = cancels[item.lease] { link?.send(.cancel(lease: item.lease, grace: grace)) }
     }
-    return !claimed.isEmpty
+    // Behind those that were held back others may stand.
+    return !claimed.isEmpty || !outcome.heldBack.isEmpty
   }
 }
 
@@ -156,7 +191,7 @@ extension Dispatcher {
         guard let token = tokens[attempt.leaseHash] else { continue }
         state.leases.grant(
           hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: record.id, token: token, at: now)
-        if let lease = state.leases.leases[attempt.leaseHash] { resumed.append(lease) }
+        if let lease = state.leases.leases[attempt.leaseHash], !lease.isRevoked { resumed.append(lease) }
       }
       let connection = state.fleet.connect(record, held: Set(held.map(\.leaseHash)))
       let unnamed = held.filter { tokens[$0.leaseHash] == nil }
@@ -218,14 +253,36 @@ extension Dispatcher {
 
   /// Tells the miner to stop a try, now or when it is back.
   func cancel(_ leaseHash: String, grace: Seconds) {
+    let now = clock.monotonic
     let target = state.withLock { state -> (link: any MinerLink, token: String)? in
       state.cancels[leaseHash] = grace
+      state.leases.stop(leaseHash, within: grace, for: .cancel, at: now)
       guard let lease = state.leases.leases[leaseHash], let token = lease.token, let link = state.links[lease.miner]
       else { return nil }
       return (link, token)
     }
     target?.link.send(.cancel(lease: target?.token ?? "", grace: grace))
   }
+
+  /// The program of a try runs, for no longer than its time-out.
+  func started(_ leaseHash: String, timeout: Seconds) {
+    let now = clock.monotonic
+    state.withLock { state in
+      guard state.cancels[leaseHash] == nil else { return }
+      state.leases.stop(leaseHash, within: timeout, for: .timeout, at: now)
+    }
+  }
+
+  /// Leases that are taken back because their miners did not stop the job in time, with the links to tell them.
+  func revokeOverruns() -> [(lease: LeaseTable.Lease, link: (any MinerLink)?)] {
+    let now = clock.monotonic
+    return state.withLock { state in
+      state.leases.revokeOverruns(at: now).map { ($0, state.links[$0.miner]) }
+    }
+  }
+
+  /// Accounts that run as many jobs as they may, while others of theirs wait.
+  var accountsHeldBack: Set<AccountID> { state.withLock { $0.heldBack } }
 
   /// Cancels that a returning miner may not have heard.
   func pendingCancels(of resumed: [LeaseTable.Lease]) -> [(token: String, grace: Seconds)] {

@@ -14,7 +14,27 @@ struct LeaseTable {
     var deadline: MonotonicTime
     /// The token itself, once its holder has named it in this process's life.
     var token: String?
+    /// The miner must have stopped it by then.
+    var stop: Stop?
+    /// It was not stopped in time: it is not renewed any more.
+    var isRevoked = false
   }
+
+  /// Until when a try must have ended, and why.
+  struct Stop: Hashable, Sendable {
+    enum Reason: Hashable, Sendable {
+      /// Its program must have been started.
+      case start
+      case timeout
+      case cancel
+    }
+
+    var deadline: MonotonicTime
+    var reason: Reason
+  }
+
+  /// How much longer than told a miner may take to stop a job.
+  static let stopMargin = Seconds(30)
 
   /// How long a lease lives without renewal.
   let term: Seconds
@@ -30,13 +50,31 @@ struct LeaseTable {
   mutating func grant(
     hash: String, job: JobID, tryNumber: Int, miner: MinerID, token: String?, at now: MonotonicTime
   ) {
-    leases[hash] = Lease(
+    var lease = Lease(
       hash: hash, job: job, tryNumber: tryNumber, miner: miner, deadline: now + term, token: token)
+    if let known = leases[hash] {
+      lease.stop = known.stop
+      lease.isRevoked = known.isRevoked
+      if known.isRevoked { lease.deadline = known.deadline }
+    }
+    leases[hash] = lease
+  }
+
+  /// The try must have ended `time` from now; ``stopMargin`` later its lease is taken back.
+  mutating func stop(_ hash: String, within time: Seconds, for reason: Stop.Reason, at now: MonotonicTime) {
+    leases[hash]?.stop = Stop(deadline: now + time + Self.stopMargin, reason: reason)
+  }
+
+  /// Takes back the leases of tries that were not stopped in time; they end with their present term. Each once.
+  mutating func revokeOverruns(at now: MonotonicTime) -> [Lease] {
+    let over = leases.values.filter { lease in !lease.isRevoked && lease.stop.map { $0.deadline <= now } ?? false }
+    for lease in over { leases[lease.hash]?.isRevoked = true }
+    return over
   }
 
   /// Renews a lease of this miner. Nil when it is over or another's.
   mutating func renew(token: String, hash: String, miner: MinerID, at now: MonotonicTime) -> Lease? {
-    guard var lease = leases[hash], lease.miner == miner else { return nil }
+    guard var lease = leases[hash], lease.miner == miner, !lease.isRevoked else { return nil }
     lease.deadline = now + term
     lease.token = token
     leases[hash] = lease
@@ -55,6 +93,7 @@ struct LeaseTable {
       leases = leases.mapValues { lease in
         var lease = lease
         lease.deadline = lease.deadline + gap
+        if let stop = lease.stop { lease.stop?.deadline = stop.deadline + gap }
         return lease
       }
     }

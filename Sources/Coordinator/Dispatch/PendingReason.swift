@@ -1,7 +1,6 @@
 import JSON
 import Marketplace
 import Store
-import Store
 
 /// Why a pending job waits: a code for programs, a sentence for people, and how near the fleet comes.
 struct PendingReason: Hashable, Sendable {
@@ -10,6 +9,7 @@ struct PendingReason: Hashable, Sendable {
     case noMinerFits = "NO_MINER_FITS"
     case allBusy = "ALL_BUSY"
     case priceTooLow = "PRICE_TOO_LOW"
+    case quota = "QUOTA"
     case notBefore = "NOT_BEFORE"
   }
 
@@ -25,7 +25,7 @@ struct PendingReason: Hashable, Sendable {
   func hash(into hasher: inout Hasher) { hasher.combine(json) }
 
   /// Nil when a fitting miner has a free slot: the job is about to be assigned.
-  init?(for job: Job, among miners: [Fleet.Member], at now: Timestamp) {
+  init?(for job: Job, among miners: [Fleet.Member], isHeldBack: Bool = false, at now: Timestamp) {
     let requirements = Requirements(of: job.specification)
     let answers = miners.map { ($0, requirements.missing(in: $0.record.offer)) }
     let fitting = answers.filter { $0.1.isEmpty }
@@ -47,10 +47,20 @@ struct PendingReason: Hashable, Sendable {
       (code, message) = Self.whyNoneFits(answers.map(\.1), lacking: lacking)
     } else if fitting.allSatisfy({ $0.0.freeSlots == 0 }) {
       code = .allBusy
-      message = fitting.count == 1 ? "the one miner that fits is busy" : "all \(fitting.count) miners that fit are busy"
+      message = Self.busy(fitting.map(\.0))
+    } else if isHeldBack {
+      code = .quota
+      message = "the account runs as many jobs at once as it may"
     } else {
       return nil
     }
+  }
+
+  private static func busy(_ fitting: [Fleet.Member]) -> String {
+    let draining = fitting.count { $0.isDraining }
+    let who = fitting.count == 1 ? "the one miner that fits is" : "all \(fitting.count) miners that fit are"
+    if draining == fitting.count { return who + " draining" }
+    return who + " busy" + (draining > 0 ? " or draining" : "")
   }
 
   private static func whyNoneFits(_ missing: [[Requirement]], lacking: [Requirement: Int]) -> (Code, String) {

@@ -1,5 +1,4 @@
 import Clocks
-import Cryptography
 import HTTPTypes
 import Hummingbird
 import JSON
@@ -35,8 +34,8 @@ struct JobRoutes {
       return .json(Quotes(market: market).dryRun(job))
     }
     let answer = try await Submitter(market: market).submit(
-      specification, for: identity, idempotency: try idempotency(request, bytes))
-    return respond(answer)
+      specification, for: identity, idempotency: try request.idempotency(bytes))
+    return .answer(answer)
   }
 
   private func submitBatch(_ request: Request) async throws -> Response {
@@ -66,25 +65,8 @@ struct JobRoutes {
     }
     guard errors.isEmpty else { throw Problem.invalid(errors) }
     let answer = try await Submitter(market: market).submit(
-      batch: specifications, for: identity, idempotency: try idempotency(request, bytes))
-    return respond(answer)
-  }
-
-  private func idempotency(_ request: Request, _ body: [UInt8]) throws -> Submitter.Idempotency? {
-    guard let key = request.headers[.idempotencyKey] else { return nil }
-    guard (1...255).contains(key.utf8.count) else {
-      throw Problem.invalid([FieldError("Idempotency-Key", "must have 1 to 255 characters")])
-    }
-    let identity = Array("\(request.method) \(request.uri.path)\n".utf8) + body
-    return Submitter.Idempotency(key: key, requestHash: SHA256.hash(identity).hex)
-  }
-
-  private func respond(_ answer: Submitter.Answer) -> Response {
-    var headers: HTTPFields = [:]
-    if answer.isReplay { headers[.idempotentReplay] = "true" }
-    return .raw(
-      Array(answer.body.utf8), type: "application/json", status: HTTPResponse.Status(code: answer.status),
-      headers: headers)
+      batch: specifications, for: identity, idempotency: try request.idempotency(bytes))
+    return .answer(answer)
   }
 
   private func get(_ request: Request, _ context: AppContext) async throws -> Response {
@@ -92,7 +74,7 @@ struct JobRoutes {
     let id = try market.jobID(context)
     let (job, position) = try await market.store.read { store in
       let job = try store.ownJob(id, of: identity.account)
-      return (job, job.state == .pending ? try store.queuePosition(of: job) + 1 : nil)
+      return (job, job.state == .pending ? try store.queuePosition(of: job) : nil)
     }
     return .json(market.document(job, queuePosition: position))
   }
@@ -124,7 +106,7 @@ struct JobRoutes {
       job: id, account: identity.account, reason: reason, grace: grace, now: market.clock.now)
     let outcome = try await market.store.write { try operation.run(in: $0) }
     if let lease = outcome.leaseHash, !outcome.wasCanceling { market.dispatcher.cancel(lease, grace: grace) }
-    return .json(market.document(outcome.job, queuePosition: nil), status: outcome.wasCanceling ? .ok : .accepted)
+    return .json(market.document(outcome.job), status: outcome.wasCanceling ? .ok : .accepted)
   }
 
   /// The documents of AITBC cancel with DELETE; a job that has ended keeps its row, only its results can go.

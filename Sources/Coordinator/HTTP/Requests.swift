@@ -1,3 +1,4 @@
+import Cryptography
 import HTTPTypes
 import Hummingbird
 import JSON
@@ -38,6 +39,16 @@ extension Request {
     } catch {
       throw Problem(400, "invalid_json", "the body is not JSON: \(error)")
     }
+  }
+
+  /// The `Idempotency-Key` with a digest of what is asked. Nil without the header.
+  func idempotency(_ body: [UInt8]) throws -> Idempotency? {
+    guard let key = headers[.idempotencyKey] else { return nil }
+    guard (1...255).contains(key.utf8.count) else {
+      throw Problem.invalid([FieldError("Idempotency-Key", "must have 1 to 255 characters")])
+    }
+    let identity = Array("\(method) \(uri.path)\n".utf8) + body
+    return Idempotency(key: key, requestHash: SHA256.hash(identity).hex)
   }
 
   /// The query as names and values. Throws 422 for names that are not among `known` and for names that stand twice

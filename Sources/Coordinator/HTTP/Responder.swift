@@ -140,10 +140,35 @@ extension MarketError {
         "this run key stands for another specification (job \(existing)); use another key",
         errors: [FieldError("/run_key", "stands for another specification")],
         extra: JSONObject([("existing_job_id", .string(existing.rawValue))]))
+    case .runKeyNotFound: .notFound("run key")
+    case .runKeySpent(let job):
+      Problem(
+        409, "run_key_spent",
+        "this strict run key was used by \(job), of which nothing is left; unlock it to run again",
+        errors: [FieldError("/run_key", "was used")], extra: JSONObject([("existing_job_id", .string(job.rawValue))]))
+    case .attemptActive(let job, let state):
+      Self.forbidden("the latest attempt, \(job), is \(state.rawValue): wait for its end or cancel it", job, state)
+    case .notQueued(let job, let state):
+      Self.forbidden("\(job) is \(state.rawValue): only a pending job has a place in the queue", job, state)
+    case .otherPriority(let job, let priority):
+      Problem(
+        409, "other_priority",
+        "\(job) has priority \(priority.word): jobs are moved among those of one priority; change the priority first")
+    case .borrowedTooMuch(let limit):
+      Problem(
+        409, "borrowed_too_much",
+        "\(limit) jobs came forward over more than \(QueueMove.rotationLimit) others already; wait until some of them "
+          + "would have had their turn")
     case .quotaExceeded(let limit):
       Problem(
         429, "quota_exceeded", "the account has \(limit) pending jobs, as many as its plan allows", retryAfter: 30)
     }
+  }
+
+  private static func forbidden(_ detail: String, _ job: JobID, _ state: JobState) -> Problem {
+    Problem(
+      409, "state_forbids", detail,
+      extra: JSONObject([("job_id", .string(job.rawValue)), ("job_status", .string(state.rawValue))]))
   }
 }
 

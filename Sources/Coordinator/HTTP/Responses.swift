@@ -19,6 +19,15 @@ extension Response {
     return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
   }
 
+  /// An answer that may be given again.
+  static func answer(_ answer: Answer) -> Response {
+    var headers: HTTPFields = [:]
+    if answer.isReplay { headers[.idempotentReplay] = "true" }
+    return .raw(
+      Array(answer.body.utf8), type: "application/json", status: HTTPResponse.Status(code: answer.status),
+      headers: headers)
+  }
+
   /// An error.
   static func problem(_ problem: Problem, requestID: String) -> Response {
     var headers: HTTPFields = [.contentType: Problem.mediaType]

@@ -12,9 +12,19 @@ struct LeaseExpiry: MaintenanceService {
     for (lease, link) in market.dispatcher.overdueLeases() {
       market.log.warning(
         "lease ran out", metadata: ["job": "\(lease.job)", "try": "\(lease.tryNumber)", "miner": "\(lease.miner)"])
-      try await market.lose(lease, reason: "the miner was not heard from for the length of its lease")
+      if lease.isRevoked, lease.stop?.reason == .timeout {
+        try await market.timeOut(lease)
+      } else {
+        try await market.lose(lease, reason: Self.reason(lease))
+      }
       if let token = lease.token { link?.send(.leases(renewed: [:], lost: [token])) }
     }
     return false
+  }
+
+  private static func reason(_ lease: LeaseTable.Lease) -> String {
+    guard lease.isRevoked else { return "the miner was not heard from for the length of its lease" }
+    return lease.stop?.reason == .start
+      ? "the miner did not start it in time" : "the miner did not stop it when it was told to"
   }
 }

@@ -35,7 +35,8 @@ final class Market: Sendable {
     self.blocking = blocking
     authenticator = Authenticator()
     dispatcher = Dispatcher(
-      store: store, clock: clock, leaseTerm: configuration.leaseTerm, log: log, reserve: files.reserve)
+      store: store, clock: clock, leaseTerm: configuration.leaseTerm, runningLimit: configuration.runningLimit,
+      log: log, reserve: files.reserve)
     logs = LogBook(files: files, blocking: blocking)
     packages = Packager(
       store: store, files: files, clock: clock, signingKey: signingKey, blocking: blocking, log: log)

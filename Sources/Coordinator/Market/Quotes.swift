@@ -2,29 +2,30 @@ import Clocks
 import JSON
 import Marketplace
 import Store
-import Store
 import Wire
 
 /// What a job would cost and who could run it, from the fleet as it is now.
 struct Quotes {
   private let members: [Fleet.Member]
   private let history: DurationHistory
+  private let heldBack: Set<AccountID>
   private let now: Timestamp
 
   init(market: Market) {
     members = market.dispatcher.members
     history = market.history
+    heldBack = market.dispatcher.accountsHeldBack
     now = market.clock.now
   }
 
   /// The estimates that go into a job's document.
-  func context(_ specification: JobSpecification) -> JobContext {
+  func context(_ specification: JobSpecification, priority: Priority? = nil) -> JobContext {
     var context = JobContext()
     let seconds = history.estimate(specification)
     context.estimatedSeconds = seconds
     context.estimatedCost = Pricing.charge(
       milliseconds: seconds * 1000, gpus: specification.constraints.devices, hourly: price(specification),
-      priority: specification.priority)
+      priority: priority ?? specification.priority)
     return context
   }
 
@@ -39,7 +40,31 @@ struct Quotes {
     return members.filter { requirements.missing(in: $0.record.offer).isEmpty }
   }
 
-  func pendingReason(_ job: Job) -> PendingReason? { PendingReason(for: job, among: members, at: now) }
+  func pendingReason(_ job: Job) -> PendingReason? {
+    PendingReason(for: job, among: members, isHeldBack: heldBack.contains(job.account), at: now)
+  }
+
+  /// When a miner will probably take a pending job: at once where slots are free, else when enough of those before it
+  /// have had their turn, going by how long such jobs took. Nil when nobody fits, and when none ever ran.
+  func start(of job: Job, _ position: QueuePosition) -> Timestamp? {
+    let fitting = fitting(job.specification).filter { !$0.isDraining }
+    let slots = fitting.reduce(0) { $0 + $1.record.offer.slots }
+    guard slots > 0 else { return nil }
+    let ready = max(now, job.availableAt)
+    let waiting = position.before - fitting.reduce(0) { $0 + $1.freeSlots }
+    if waiting < 0 { return ready }
+    guard let mean = history.mean(job.specification) else { return nil }
+    // A busy slot becomes free every mean / slots.
+    return max(ready, now + Seconds(milliseconds: mean.milliseconds * Int64(waiting + 1) / Int64(slots)))
+  }
+
+  /// When it ends, if it takes as long as its kind did. Nil without history, and when it has taken longer already.
+  func completion(of job: Job, from start: Timestamp? = nil) -> Timestamp? {
+    guard !job.state.isTerminal, let mean = history.mean(job.specification), let start = start ?? job.startedAt
+    else { return nil }
+    let end = start + mean
+    return end > now ? end : nil
+  }
 
   /// The message when the owner asked to fail at once and nobody connected could ever run it.
   func unschedulable(_ specification: JobSpecification) -> String? {

@@ -10,19 +10,6 @@ import Wire
 struct Submitter {
   let market: Market
 
-  /// A repeatable request: its key, and what it asked.
-  struct Idempotency: Sendable {
-    let key: String
-    let requestHash: String
-  }
-
-  struct Answer: Sendable {
-    let status: Int
-    let body: String
-    /// The answer to an earlier request with the same key.
-    let isReplay: Bool
-  }
-
   /// Submits one job. 201 with the job, or 200 with `existing: true`.
   func submit(
     _ specification: JobSpecification, for identity: Identity, idempotency: Idempotency?
@@ -56,7 +43,7 @@ struct Submitter {
 
   private func submit(
     _ specifications: [JobSpecification], for identity: Identity, idempotency: Idempotency?,
-    answer: @escaping @Sendable ([Outcome]) -> (Int, JSONValue)
+    answer: @escaping @Sendable ([Outcome]) -> (status: Int, body: JSONValue)
   ) async throws -> Answer {
     try await check(specifications)
     let now = market.clock.now
@@ -70,27 +57,17 @@ struct Submitter {
       )
     }
     let result = try await market.store.write { store -> Answer in
-      if let idempotency, let known = try store.idempotency(account: identity.account, key: idempotency.key) {
-        guard known.requestHash == idempotency.requestHash else { throw MarketError.idempotencyMismatch }
-        return Answer(status: known.status, body: known.body, isReplay: true)
-      }
-      let outcomes = try items.map { item in
-        let outcome = try item.submission.run(in: store)
-        var context = item.context
-        if items.count == 1, outcome.job.state == .pending {
-          // 1 is the next.
-          context.queuePosition = try store.queuePosition(of: outcome.job) + 1
+      try store.answer(idempotency, of: identity.account, at: now) {
+        let outcomes = try items.map { item in
+          let outcome = try item.submission.run(in: store)
+          var context = item.context
+          if items.count == 1, outcome.job.state == .pending {
+            context.take(try store.queuePosition(of: outcome.job))
+          }
+          return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
         }
-        return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
+        return answer(outcomes)
       }
-      let (status, body) = answer(outcomes)
-      if let idempotency {
-        try store.insert(
-          IdempotencyRecord(
-            account: identity.account, key: idempotency.key, requestHash: idempotency.requestHash, status: status,
-            body: body.text, createdAt: now))
-      }
-      return Answer(status: status, body: body.text, isReplay: false)
     }
     market.dispatcher.wake()
     return result

@@ -68,6 +68,31 @@ extension Market {
     }
   }
 
+  /// The miner let it run past its time-out, and its lease was taken back.
+  func timeOut(_ lease: LeaseTable.Lease) async throws {
+    let now = clock.now
+    let backoff = retryDelay(after: lease.tryNumber)
+    let error = JobError(.timeout, "it ran longer than its timeout_seconds, and the miner did not end it")
+    do {
+      let job = try await store.write { market in
+        try EndTry(leaseHash: lease.hash, miner: nil, end: .failed(error, exitCode: nil), backoff: backoff, now: now)
+          .run(in: market)
+      }
+      settle(job, lease: lease, hasFiles: true)
+    } catch MarketError.staleLease {
+      dispatcher.release(lease.hash)
+    }
+  }
+
+  /// The program of a try was started. The change of progress that was waiting for it, for the feed.
+  func start(_ lease: LeaseTable.Lease) async throws -> ProgressBoard.Change? {
+    let operation = StartTry(leaseHash: lease.hash, miner: lease.miner, now: clock.now)
+    let job = try await store.write { try operation.run(in: $0) }
+    guard !job.state.isTerminal else { return nil }
+    dispatcher.started(lease.hash, timeout: job.specification.timeout)
+    return progress.begin(job, at: clock.now)
+  }
+
   /// The miner gave an assignment back unstarted.
   func refuse(_ lease: LeaseTable.Lease, reason: String) async throws {
     let now = clock.now

@@ -250,10 +250,8 @@ extension MinerSession {
   }
 
   private func start(_ lease: LeaseTable.Lease) async {
-    let operation = StartTry(leaseHash: lease.hash, miner: lease.miner, now: market.clock.now)
     do {
-      let job = try await market.store.write { try operation.run(in: $0) }
-      if !job.state.isTerminal { publish(market.progress.begin(job, at: market.clock.now)) }
+      publish(try await market.start(lease))
     } catch MarketError.staleLease {
       // Its end was faster.
     } catch {

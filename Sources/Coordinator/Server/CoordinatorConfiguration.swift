@@ -22,6 +22,10 @@ public struct CoordinatorConfiguration: Sendable {
   /// How often miners are told to renew. A third of the lease leaves room for two lost messages.
   public var heartbeat: Seconds { Seconds(milliseconds: max(200, leaseTerm.milliseconds / 5)) }
 
+  /// Jobs of one account that miners may hold at once. Nil: what its plan says.
+  public var runningLimit: Int?
+  /// Jobs that one `POST /v1/jobs:cancel` touches at most. Default 10,000.
+  public var bulkCancelLimit = 10_000
   /// Largest JSON body of one request. Default 2 MiB.
   public var bodyLimit = 2 * 1024 * 1024
   /// Largest body of a batch. Default 32 MiB.

@@ -40,6 +40,7 @@ public enum CoordinatorServer {
     store.setEventHandler { events in hub.publish(events: events) }
     try await market.authenticator.load(from: store)
     try await market.dispatcher.restore()
+    market.history.load(try await store.read { try $0.runTimes() })
     try await serve(market, publicKey: signingKey.publicKey, log: log, onReady: onReady)
     try await store.close()
     try await blocking.shutdownGracefully()
@@ -74,6 +75,9 @@ public enum CoordinatorServer {
     let gate = FeedGate(market: market, origins: origins)
     let router = Router(context: AppContext.self, options: .autoGenerateHeadEndpoints)
     JobRoutes(market: market).add(to: router)
+    AttemptRoutes(market: market).add(to: router)
+    QueueRoutes(market: market).add(to: router)
+    BulkCancelRoutes(market: market).add(to: router)
     ListRoutes(market: market).add(to: router)
     ResultRoutes(market: market).add(to: router)
     LogRoutes(market: market).add(to: router)
@@ -152,7 +156,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(), DiskWatch(),
+              UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(),
             ]
           ).run()
         }

@@ -34,6 +34,9 @@ public struct JobSnapshot: Hashable, Sendable {
   public var cost: String? { json["cost"]?.string ?? json["cost"]?.numberText }
   public var estimatedCost: String? { json["estimated_cost"]?.string }
   public var queuePosition: Int? { json["queue_position"]?.integer.map { Int(clamping: $0) } }
+  /// The position may be higher: the coordinator stopped counting.
+  public var isQueuePositionMinimum: Bool { json["queue_position_is_minimum"]?.bool ?? false }
+  public var priorityWord: String? { json["priority"]?.string }
   public var type: String? { json["type"]?.string ?? json["payload"]?["type"]?.string }
   public var command: [String] { json["command"]?.array?.compactMap(\.string) ?? [] }
   public var resultsAvailable: Bool { json["results_available"]?.bool ?? false }
@@ -43,6 +46,7 @@ public struct JobSnapshot: Hashable, Sendable {
   public var createdAt: Timestamp? { time("created_at") }
   public var startedAt: Timestamp? { time("started_at") }
   public var completedAt: Timestamp? { time("completed_at") }
+  public var estimatedStart: Timestamp? { time("estimated_start") }
   public var estimatedCompletion: Timestamp? { time("estimated_completion") }
 
   private func time(_ name: String) -> Timestamp? { json[name]?.string.flatMap { Timestamp(rfc3339: $0) } }

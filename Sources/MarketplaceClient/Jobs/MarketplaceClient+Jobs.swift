@@ -45,38 +45,6 @@ extension MarketplaceClient {
     return try job(try await post(path(id, "cancel"), .object(body)))
   }
 
-  /// A new job like this one, the next attempt in its chain.
-  public func rerun(_ id: String, reason: String? = nil) async throws -> JobSnapshot {
-    try job(try await post(path(id, "rerun"), reason.map { ["reason": .string($0)] } ?? [:]))
-  }
-
-  /// Every job in the chain of reruns.
-  public func attempts(_ id: String) async throws -> JSONValue { try await get(path(id, "attempts")) }
-
-  /// Allows exactly one more run under a strict run key. `ttl` like `2h`; nil: no end.
-  public func unlock(runKey: String, ttl: String? = nil, reason: String? = nil) async throws -> JSONValue {
-    var body = JSONObject()
-    if let ttl { body.append("ttl", .string(ttl)) }
-    if let reason { body.append("reason", .string(reason)) }
-    return try await post(APIPath("run-keys", runKey, "unlock"), .object(body))
-  }
-
   /// Submitted, success rate, mean time, spent.
   public func statistics() async throws -> JSONValue { try await get(APIPath("jobs", "stats")) }
-
-  public func queue() async throws -> JSONValue { try await get(APIPath("queue")) }
-
-  public enum QueuePlace: Hashable, Sendable { case before(String), after(String), top, bottom }
-
-  /// Moves a pending job among one's own.
-  public func move(_ id: String, to place: QueuePlace) async throws -> JSONValue {
-    let target: (String, JSONValue) =
-      switch place {
-      case .before(let other): ("before", .string(other))
-      case .after(let other): ("after", .string(other))
-      case .top: ("top", true)
-      case .bottom: ("bottom", true)
-      }
-    return try await post(APIPath("queue", "move"), .object(JSONObject([("job_id", .string(id)), target])))
-  }
 }

@@ -18,31 +18,70 @@ public struct Claim: Sendable {
   /// One fresh secret for each job that may be claimed.
   public var leases: [String]
   public var now: Timestamp
+  /// Jobs of one account that miners may hold at once. Nil: what its plan says.
+  public var runningLimit: Int?
 
-  public init(miner: MinerID, classes: [Int64], leases: [String], now: Timestamp) {
+  public init(miner: MinerID, classes: [Int64], leases: [String], now: Timestamp, runningLimit: Int? = nil) {
+    self.runningLimit = runningLimit
     self.miner = miner
     self.classes = classes
     self.leases = leases
     self.now = now
   }
 
+  public struct Outcome: Hashable, Sendable {
+    /// The jobs that are now the miner's, first in the queue first.
+    public var claimed: [ClaimedTry] = []
+    /// Jobs that were passed over because their accounts run as many as they may.
+    public var heldBack: [JobID] = []
+    /// Those accounts.
+    public var fullAccounts: Set<AccountID> = []
+  }
+
   /// The jobs that are now the miner's, first in the queue first.
-  public func run(in market: any MarketTransaction) throws -> [ClaimedTry] {
-    guard !classes.isEmpty, !leases.isEmpty else { return [] }
+  public func run(in market: any MarketTransaction) throws -> [ClaimedTry] { try outcome(in: market).claimed }
+
+  /// Jobs that one claim passes over at most; the next one goes on.
+  static let holdBackLimit = 1_000
+
+  public func outcome(in market: any MarketTransaction) throws -> Outcome {
+    var outcome = Outcome()
+    guard !classes.isEmpty, !leases.isEmpty else { return outcome }
     var virtualTime = try market.virtualTime()
-    var claimed: [ClaimedTry] = []
-    for (job, lease) in zip(try market.claimable(classes: classes, limit: leases.count), leases) {
-      let held = try market.change(job, at: now) { job throws(TransitionRefused) in
-        try job.claim(by: miner, at: now)
+    var room: [AccountID: Int] = [:]
+    while outcome.claimed.count < leases.count, outcome.heldBack.count < Self.holdBackLimit {
+      var passed: [JobID] = []
+      for job in try market.claimable(classes: classes, limit: leases.count - outcome.claimed.count) {
+        let left = try room[job.account] ?? self.room(of: job.account, in: market)
+        room[job.account] = left - 1
+        guard left > 0 else {
+          passed.append(job.id)
+          outcome.fullAccounts.insert(job.account)
+          continue
+        }
+        outcome.claimed.append(try claim(job, lease: leases[outcome.claimed.count], in: market))
+        virtualTime = FairQueue.advance(virtualTime, claimed: job.rank, priority: job.priority)
       }
-      let attempt = TryRecord(
-        job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now)
-      try market.insert(attempt)
-      virtualTime = FairQueue.advance(virtualTime, claimed: job.rank, priority: job.specification.priority)
-      claimed.append(ClaimedTry(job: held, attempt: attempt, lease: lease))
+      guard !passed.isEmpty else { break }
+      try market.holdBack(passed)
+      outcome.heldBack += passed
     }
-    if !claimed.isEmpty { try market.setVirtualTime(virtualTime) }
-    return claimed
+    if !outcome.claimed.isEmpty { try market.setVirtualTime(virtualTime) }
+    return outcome
+  }
+
+  private func claim(_ job: Job, lease: String, in market: any MarketTransaction) throws -> ClaimedTry {
+    let held = try market.change(job, at: now) { job throws(TransitionRefused) in
+      try job.claim(by: miner, at: now)
+    }
+    let attempt = TryRecord(
+      job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now)
+    try market.insert(attempt)
+    return ClaimedTry(job: held, attempt: attempt, lease: lease)
+  }
+
+  private func room(of account: AccountID, in market: any MarketReader) throws -> Int {
+    try market.runningRoom(of: account, limit: runningLimit)
   }
 }
 
@@ -115,6 +154,10 @@ public struct EndTry: Sendable {
   /// The wait before another try.
   public var backoff: Seconds
   public var now: Timestamp
+  /// So many different miners, one after the other, are lost with a job before no other gets it.
+  public var quarantineAfter = EndTry.defaultQuarantine
+
+  public static let defaultQuarantine = 3
 
   public init(
     leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), progress: Int? = nil, backoff: Seconds,
@@ -153,14 +196,28 @@ public struct EndTry: Sendable {
     case .lost(let reason):
       attempt.state = .lost
       attempt.error = JobError(.lost, reason)
+    case .quarantined(let reason):
+      attempt.state = .lost
+      attempt.error = JobError(.quarantined, reason)
     case .canceled: attempt.state = .canceled
     }
     try market.update(attempt)
+    if case .lost = self.end, let reason = try quarantine(job, in: market) { end = .quarantined(reason: reason) }
     // A program may end before the word of its start came through.
     if case .completed = end, job.state == .assigned { job = try market.noteStarted(job, at: now) }
     return try market.change(job, at: now) { job throws(TransitionRefused) in
       if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
       try job.end(end, backoff: backoff, at: now)
     }
+  }
+
+  /// Why no other miner may get a job that was just lost; nil while that is not so, and when no try is left anyway.
+  /// Counts the last tries whose program was started: one that never ran can't have done it. Refusals say nothing.
+  private func quarantine(_ job: Job, in market: any MarketReader) throws -> String? {
+    guard job.triesUsed >= quarantineAfter, job.triesUsed < job.specification.maxTries else { return nil }
+    let tries = try market.tries(of: job.id).reversed().filter { $0.state != .refused }
+    let lost = tries.prefix { $0.state == .lost && $0.startedAt != nil }
+    guard Set(lost.map(\.miner)).count >= quarantineAfter else { return nil }
+    return "\(lost.count) miners in a row were lost while they ran it; no other gets it"
   }
 }

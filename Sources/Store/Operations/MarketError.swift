@@ -11,6 +11,17 @@ public enum MarketError: Error, Hashable, Sendable {
   case idempotencyMismatch
   /// The run key stands for another specification.
   case runKeyMismatch(existing: JobID)
+  case runKeyNotFound
+  /// The strict run key was used by a job whose row is gone: there is nothing to return, and nothing may run.
+  case runKeySpent(by: JobID)
+  /// The latest attempt of the chain has not ended.
+  case attemptActive(JobID, JobState)
+  /// Only a waiting job has a place in the queue.
+  case notQueued(JobID, JobState)
+  /// Jobs are moved among those of one priority.
+  case otherPriority(JobID, Priority)
+  /// The account has taken as much of its future service as it may.
+  case borrowedTooMuch(limit: Int)
   /// The account has as many pending jobs as its plan allows.
   case quotaExceeded(limit: Int)
   case accountNotFound
@@ -63,6 +74,6 @@ extension MarketTransaction {
     else { return .zero }
     return Pricing.charge(
       milliseconds: ended.millisecondsSince(started), gpus: job.specification.constraints.devices,
-      hourly: miner.offer.effectivePrice, priority: job.specification.priority)
+      hourly: miner.offer.effectivePrice, priority: job.priority)
   }
 }

@@ -1,4 +1,3 @@
-import Cryptography
 public import Marketplace
 
 /// Puts one job into the market. Idempotency key, run key, job and event become durable together.
@@ -31,83 +30,39 @@ public struct Submission: Sendable {
 
   /// Throws ``MarketError``.
   public func run(in market: any MarketTransaction) throws -> Outcome {
-    guard var owner = try market.account(account) else { throw MarketError.accountNotFound }
+    guard let owner = try market.account(account) else { throw MarketError.accountNotFound }
     let link = try RunKeyLink(for: self, in: market)
     if let existing = link?.existing {
       if let record = link?.record { try market.save(record) }
       return Outcome(job: existing, isExisting: true, usedUnlock: false)
     }
-    guard try market.pendingCount(account: account) < owner.plan.pendingJobLimit else {
-      throw MarketError.quotaExceeded(limit: owner.plan.pendingJobLimit)
-    }
     var job = Job(
       id: newID, account: account, specification: specification, createdAt: now,
       attempt: link?.attempt ?? 1, rerunOf: link?.previous, rerunReason: link?.reason)
-    let place = FairQueue.place(
-      priority: specification.priority, weight: owner.plan.weight, virtualTime: try market.virtualTime(),
-      finish: owner.virtualFinish)
-    job.rank = place.rank
-    owner.virtualFinish = place.finish
-    try market.save(owner)
-    try market.insert(job)
-    try market.append(JobEvent(of: job, at: now))
+    job = try market.enqueue(job, of: owner, unschedulable: unschedulable, at: now)
     if let record = link?.record { try market.save(record) }
-    if let unschedulable {
-      job = try market.change(job, at: now) { job throws(TransitionRefused) in
-        try job.rejectUnschedulable(unschedulable, at: now)
-      }
-    }
     return Outcome(job: job, isExisting: false, usedUnlock: link?.usedUnlock ?? false)
   }
 }
 
-/// What a run key says about a submission: which job answers it, or which attempt it becomes.
-private struct RunKeyLink {
-  /// This job answers the submission; nothing new is made.
-  var existing: Job?
-  var attempt = 1
-  var previous: JobID?
-  var reason: String?
-  var usedUnlock = false
-  /// The key's row after the submission.
-  var record: RunKeyRecord?
-
-  /// Nil when the specification has no run key.
-  init?(for submission: Submission, in market: any MarketTransaction) throws {
-    guard let key = submission.specification.runKey else { return nil }
-    // The key's other properties are not part of what it stands for.
-    var identity = submission.specification
-    identity.isStrict = false
-    let hash = SHA256.hash(identity.canonical).hex
-    guard let known = try market.runKey(account: submission.account, key: key) else {
-      record = RunKeyRecord(
-        account: submission.account, key: key, specificationHash: hash, isStrict: submission.specification.isStrict,
-        latestJob: submission.newID, lastAttempt: 1)
-      return
+extension MarketTransaction {
+  /// Gives a new job its place in the queue and stores it with its first event; it ends at once with `unschedulable`.
+  /// Throws ``MarketError/quotaExceeded(limit:)``.
+  func enqueue(_ new: Job, of account: Account, unschedulable: String?, at now: Timestamp) throws -> Job {
+    guard try pendingCount(account: account.id) < account.plan.pendingJobLimit else {
+      throw MarketError.quotaExceeded(limit: account.plan.pendingJobLimit)
     }
-    guard known.specificationHash == hash else { throw MarketError.runKeyMismatch(existing: known.latestJob) }
-    guard let latest = try market.job(known.latestJob) else { throw MarketError.jobNotFound }
-    try follow(known, latest: latest, submission: submission)
-  }
-
-  private mutating func follow(_ known: RunKeyRecord, latest: Job, submission: Submission) throws {
-    var known = known
-    known.isStrict = known.isStrict || submission.specification.isStrict
-    let isUnlocked = known.unlock.map { unlock in unlock.expiresAt.map { submission.now < $0 } ?? true } ?? false
-    if !latest.state.isTerminal || (known.isStrict && !isUnlocked) {
-      existing = latest
-      record = known
-      return
+    var (job, owner) = (new, account)
+    let place = FairQueue.place(
+      priority: job.priority, weight: owner.plan.weight, virtualTime: try virtualTime(), finish: owner.virtualFinish)
+    job.rank = place.rank
+    owner.virtualFinish = place.finish
+    try save(owner)
+    try insert(job)
+    try append(JobEvent(of: job, at: now))
+    guard let unschedulable else { return job }
+    return try change(job, at: now) { job throws(TransitionRefused) in
+      try job.rejectUnschedulable(unschedulable, at: now)
     }
-    if known.isStrict, let unlock = known.unlock {
-      usedUnlock = true
-      reason = unlock.reason
-      known.unlock = nil
-    }
-    previous = latest.id
-    known.lastAttempt += 1
-    known.latestJob = submission.newID
-    attempt = known.lastAttempt
-    record = known
   }
 }

@@ -30,6 +30,11 @@ extension Row {
     return word
   }
 
+  func priority(_ column: Int32) throws -> Priority {
+    guard let priority = Priority(rawValue: int(column)) else { throw StoreError.damaged("priority \(int(column))") }
+    return priority
+  }
+
   func json(_ column: Int32) throws -> JSONValue {
     do {
       return try withBytes(column) { try JSONParser.parse($0) }

@@ -9,13 +9,14 @@ extension SQLiteSession {
       INSERT INTO jobs (id, account, created_at, attempt, rerun_of, rerun_reason, run_key, search, class, state, ready,
         expires_at, available_at, rank, last_try, tries_used, miner, assigned_at, started_at, progress,
         progress_message, cancel_requested_at, cancel_reason, cancel_grace, cancel_outcome, error_code, error_message,
-        exit_code, completed_at, result, cost, result_expires_at, result_purged_at)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        exit_code, completed_at, result, cost, result_expires_at, result_purged_at, chain, priority)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """, keepsCache: true)
     static let insertSpecification = SQL("INSERT INTO specifications (job, body) VALUES (?, ?)")
     static let insertLabel = SQL(
       "INSERT INTO job_labels (account, name, value, created_at, job) VALUES (?, ?, ?, ?, ?)")
-    static let row = SQL("SELECT key, account, class, state, ready FROM jobs WHERE id = ?")
+    static let row = SQL("SELECT key, account, class, state, ready, priority FROM jobs WHERE id = ?")
+    static let setPriority = SQL("UPDATE jobs SET priority = ? WHERE key = ?")
     private static let moving = """
       UPDATE jobs SET state = ?, ready = ?, expires_at = ?, available_at = ?, rank = ?, last_try = ?, tries_used = ?,
         miner = ?, assigned_at = ?, started_at = ?, progress = ?, progress_message = ?, cancel_requested_at = ?,
@@ -40,11 +41,13 @@ extension SQLiteSession {
       .int64(classID),
     ]
     try connection.execute(
-      Statements.insert, identity + Self.activeValues(of: job, isReady: isReady) + Self.endValues(of: job))
+      Statements.insert,
+      identity + Self.activeValues(of: job, isReady: isReady) + Self.endValues(of: job)
+        + [.id(job.chain), .integer(job.priority.rawValue)])
     let body = specification.json.text
     let row = WriterCache.JobRow(
       key: connection.lastInsertedKey, account: job.account, classID: classID, state: job.state, isReady: isReady,
-      isSmall: body.utf8.count <= WriterCache.smallSpecification)
+      priority: job.priority, isSmall: body.utf8.count <= WriterCache.smallSpecification)
     try connection.execute(Statements.insertSpecification, [.int64(row.key), .string(body)])
     for (name, value) in specification.labels {
       try connection.execute(
@@ -68,6 +71,10 @@ extension SQLiteSession {
     } else {
       try connection.execute(Statements.updateActive, values + [.int64(new.key)])
     }
+    if new.priority != job.priority {
+      new.priority = job.priority
+      try connection.execute(Statements.setPriority, [.integer(job.priority.rawValue), .int64(new.key)])
+    }
     cache.rows[job.id] = new
     cache.hot.noteWritten(job, new)
     guard new.state != old.state || new.isReady != old.isReady else { return }
@@ -82,7 +89,7 @@ extension SQLiteSession {
     let found = try connection.first(Statements.row, [.id(id)]) { row in
       WriterCache.JobRow(
         key: row.int64(0), account: try row.id(1), classID: row.int64(2), state: try StateCode.state(row.int64(3)),
-        isReady: row.flag(4))
+        isReady: row.int64(4) == ReadyCode.ready, priority: try row.priority(5))
     }
     guard let found else { throw StoreError.failed("no job \(id)") }
     cache.rows[id] = found

@@ -2,20 +2,18 @@ import JSON
 import Marketplace
 
 /// The columns of a job in the order that ``SQLiteSession/makeJob(_:)`` reads them.
-private let jobColumns = """
+let jobColumns = """
   j.key, j.id, j.account, j.created_at, j.attempt, j.rerun_of, j.rerun_reason, j.class, j.state, j.ready, \
   j.expires_at, j.available_at, j.rank, j.last_try, j.tries_used, j.miner, j.assigned_at, j.started_at, \
   j.completed_at, j.progress, j.progress_message, j.cancel_requested_at, j.cancel_reason, j.cancel_grace, \
   j.cancel_outcome, j.error_code, j.error_message, j.exit_code, j.result, j.cost, j.result_expires_at, \
-  j.result_purged_at, s.body FROM jobs j JOIN specifications s ON s.job = j.key
+  j.result_purged_at, s.body, j.chain, j.priority FROM jobs j JOIN specifications s ON s.job = j.key
   """
 
 extension SQLiteSession {
   private enum Statements {
     static let byID = SQL("SELECT \(jobColumns) WHERE j.id = ?")
     static let byKey = SQL("SELECT \(jobColumns) WHERE j.key = ?")
-    static let attempts = SQL(
-      "SELECT \(jobColumns) WHERE j.account = ? AND j.run_key = ? ORDER BY j.attempt DESC, j.key DESC")
     static let expiring = SQL(
       "SELECT \(jobColumns) WHERE j.state = 0 AND j.expires_at <= ? ORDER BY j.expires_at LIMIT ?")
     static let retentionDue = SQL(
@@ -42,10 +40,6 @@ extension SQLiteSession {
       if let known = cache?.hot.job(key: key) { return known.job }
       return try connection.first(Statements.byKey, [.int64(key)]) { try makeJob($0) }
     }
-  }
-
-  func attempts(account: AccountID, runKey: String) throws -> [Job] {
-    try connection.all(Statements.attempts, [.id(account), .string(runKey)]) { try makeJob($0) }
   }
 
   func expiring(at now: Timestamp, limit: Int) throws -> [Job] {
@@ -79,11 +73,13 @@ extension SQLiteSession {
     }
     let new = Job(
       id: try row.id(1), account: try row.id(2), specification: specification, createdAt: row.time(3),
-      attempt: row.int(4), rerunOf: try row.optionalID(5), rerunReason: row.optionalText(6))
+      attempt: row.int(4), rerunOf: try row.optionalID(5), rerunReason: row.optionalText(6),
+      chain: try row.optionalID(33))
     var record = JobRecord(
       state: try StateCode.state(row.int64(8)), expiresAt: row.time(10), availableAt: row.time(11),
       rank: row.int64(12), lastTry: row.int(13), triesUsed: row.int(14), progress: row.int(19),
       cost: Money(micros: row.int64(29)))
+    record.priority = try row.priority(34)
     record.miner = try row.optionalID(15)
     record.assignedAt = row.optionalTime(16)
     record.startedAt = row.optionalTime(17)
@@ -98,7 +94,8 @@ extension SQLiteSession {
     let job = Job(restoring: new, from: record)
     if let cache {
       let row = WriterCache.JobRow(
-        key: row.int64(0), account: new.account, classID: row.int64(7), state: record.state, isReady: row.flag(9),
+        key: row.int64(0), account: new.account, classID: row.int64(7), state: record.state,
+        isReady: row.int64(9) == ReadyCode.ready, priority: try row.priority(34),
         isSmall: row.byteCount(32) <= WriterCache.smallSpecification)
       cache.rows[new.id] = row
       cache.hot.noteRead(job, row)

@@ -14,21 +14,10 @@ extension SQLiteSession {
       SELECT rank, key FROM jobs INDEXED BY jobs_queue WHERE state = 0 AND ready = 1 AND class = ? AND rank <= ?
       ORDER BY rank, key LIMIT ?
       """)
-    static let before = SQL(
-      """
-      SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_queue WHERE state = 0 AND ready = 1 AND class = ?
-      AND (rank, key) < (?, ?) LIMIT ?)
-      """)
-    static let after = SQL(
-      """
-      SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_queue WHERE state = 0 AND ready = 1 AND class = ?
-      AND (rank, key) > (?, ?) LIMIT ?)
-      """)
-    static let place = SQL("SELECT key, class, rank, ready FROM jobs WHERE id = ?")
     static let nextAvailable = SQL("SELECT min(available_at) FROM jobs WHERE state = 0 AND ready = 0")
     static let due = SQL(
       """
-      SELECT key, account, class FROM jobs WHERE state = 0 AND ready = 0 AND available_at <= ?
+      SELECT key, class FROM jobs WHERE state = 0 AND ready = 0 AND available_at <= ?
       ORDER BY available_at LIMIT ?
       """)
     static let release = SQL("UPDATE jobs SET ready = 1 WHERE key = ?", keepsCache: true)
@@ -94,27 +83,6 @@ extension SQLiteSession {
     return try jobs(keys: head.map(\.key))
   }
 
-  /// Counts from the job to both ends of its class in growing steps and takes what ends first: jobs just submitted
-  /// stand near the end, jobs soon claimed near the head, and either costs little in a queue of millions.
-  func queuePosition(of job: Job) throws -> Int {
-    let place = try connection.first(Statements.place, [.id(job.id)]) {
-      (key: $0.int64(0), classID: $0.int64(1), rank: $0.int64(2), isReady: $0.flag(3))
-    }
-    guard let place else { return 0 }
-    let bound: [SQLValue] = [.int64(place.classID), .int64(place.rank), .int64(place.key)]
-    var step = 1_000
-    while true {
-      let before = try connection.first(Statements.before, bound + [.integer(step)]) { $0.int(0) } ?? 0
-      if before < step { return before }
-      let after = try connection.first(Statements.after, bound + [.integer(step)]) { $0.int(0) } ?? 0
-      if after < step {
-        try flush()
-        return try storedClassCount(place.classID).ready - after - (place.isReady ? 1 : 0)
-      }
-      step *= 4
-    }
-  }
-
   // MARK: Waiting for their time
 
   func nextAvailable() throws -> Timestamp? {
@@ -123,9 +91,8 @@ extension SQLiteSession {
 
   func releaseAvailable(at now: Timestamp) throws -> Int {
     let cache = try writing()
-    let due = try connection.all(Statements.due, [.time(now), .integer(Self.releaseLimit)]) { row in
-      WriterCache.JobRow(
-        key: row.int64(0), account: try row.id(1), classID: row.int64(2), state: .pending, isReady: false)
+    let due = try connection.all(Statements.due, [.time(now), .integer(Self.releaseLimit)]) {
+      (key: $0.int64(0), classID: $0.int64(1))
     }
     for row in due {
       try connection.execute(Statements.release, [.int64(row.key)])

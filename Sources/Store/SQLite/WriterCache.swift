@@ -19,7 +19,9 @@ final class WriterCache {
     let account: AccountID
     let classID: Int64
     var state: JobState
+    /// Claimable: pending, its time has come, and not held back.
     var isReady: Bool
+    var priority: Priority
     /// The specification is known to be small enough to be kept in memory.
     var isSmall = false
   }
@@ -155,8 +157,15 @@ final class WriterCache {
     changes.append(.count(key, delta))
   }
 
+  func classCount(_ id: Int64, load: () throws -> ClassCount) rethrows -> ClassCount {
+    if let count = classCounts[id] { return count }
+    let count = try load()
+    classCounts[id] = count
+    return count
+  }
+
   func add(pending: Int, ready: Int, toClass id: Int64, load: () throws -> ClassCount) rethrows {
-    var count = try classCounts[id] ?? load()
+    var count = try classCount(id, load: load)
     count.pending += pending
     count.ready += ready
     classCounts[id] = count

@@ -13,7 +13,8 @@ struct ClientCommand: AsyncParsableCommand {
       """,
     subcommands: [
       SubmitCommand.self, StatusCommand.self, WatchCommand.self, LogsCommand.self, ListCommand.self, GetCommand.self,
-      CancelCommand.self, DownloadCommand.self, VerifyCommand.self, ArtifactsCommand.self, ConfigCommand.self,
+      CancelCommand.self, RerunCommand.self, AttemptsCommand.self, UnlockCommand.self, QueueCommand.self,
+      MoveCommand.self, DownloadCommand.self, VerifyCommand.self, ArtifactsCommand.self, ConfigCommand.self,
       DoctorCommand.self,
     ])
 }

@@ -26,7 +26,10 @@ enum JobOutput {
     }
     if job.status == .pending {
       if let reason = job.pendingReason { pairs.append(("waits", reason)) }
-      if let position = job.queuePosition { pairs.append(("position", "\(position)")) }
+      if let position = job.queuePosition {
+        pairs.append(("position", "\(position)" + (job.isQueuePositionMinimum ? "+" : "")))
+      }
+      if let start = job.estimatedStart { pairs.append(("may start", start.description)) }
     }
     if let miner = job.minerID { pairs.append(("miner", miner)) }
     if job.tryNumber > 1 { pairs.append(("try", "\(job.tryNumber)")) }

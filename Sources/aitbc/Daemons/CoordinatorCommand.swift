@@ -28,6 +28,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "Space kept back, so that jobs can be canceled and can end on a full disk; 0 keeps none.", valueName: "size"))
   var diskReserve = ByteSize(64 << 20)
+  @Option(
+    help: ArgumentHelp("Jobs of one account that miners may hold at once. Default: by its plan.", valueName: "count"))
+  var runningLimit: Int?
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -36,6 +39,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     guard diskReserve.bytes <= diskFloor.bytes else {
       throw ValidationError("--disk-reserve must not be larger than --disk-floor.")
     }
+    if let runningLimit, runningLimit < 1 { throw ValidationError("--running-limit must be 1 or more.") }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -52,6 +56,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.leaseTerm = lease.seconds
     configuration.diskFloor = diskFloor.bytes
     configuration.diskReserve = diskReserve.bytes
+    configuration.runningLimit = runningLimit
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     do {

@@ -130,6 +130,11 @@ struct PendingReasonTests {
     #expect(PendingReason(for: wanting, among: [member(1)], at: now)?.code == .priceTooLow)
   }
 
+  @Test func `its account runs as many as it may`() {
+    #expect(PendingReason(for: job(), among: [member(1)], isHeldBack: true, at: now)?.code == .quota)
+    #expect(PendingReason(for: job(), among: [member(1, held: ["x"])], isHeldBack: true, at: now)?.code == .allBusy)
+  }
+
   @Test func `its time has not come`() {
     let wanting = job { $0.notBefore = Timestamp(milliseconds: 2000) }
     #expect(PendingReason(for: wanting, among: [member(1)], at: now)?.code == .notBefore)

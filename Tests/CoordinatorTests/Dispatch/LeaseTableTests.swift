@@ -73,6 +73,66 @@ struct LeaseTableTests {
   }
 }
 
+/// A miner that does not stop a job when it should loses its lease, however well it renews.
+struct OverrunTests {
+  private let miner = Fixture.id(MinerKind.self, 1)
+  private let job = Fixture.id(JobKind.self, 1)
+
+  private func time(_ seconds: Int64) -> MonotonicTime { MonotonicTime(milliseconds: seconds * 1000) }
+
+  private func table() -> LeaseTable {
+    var table = LeaseTable(term: Seconds(10))
+    _ = table.sweep(at: time(0))
+    table.grant(hash: "h", job: job, tryNumber: 1, miner: miner, token: "t", at: time(0))
+    return table
+  }
+
+  /// Renews and sweeps every second; returns when the lease was taken back and when it ended.
+  private func run(_ table: inout LeaseTable, until end: Int64) -> (revoked: Int64?, ended: Int64?) {
+    var revoked: Int64?
+    for second in 1...end {
+      _ = table.renew(token: "t", hash: "h", miner: miner, at: time(second))
+      if !table.revokeOverruns(at: time(second)).isEmpty { revoked = revoked ?? second }
+      if !table.sweep(at: time(second)).isEmpty { return (revoked, second) }
+    }
+    return (revoked, nil)
+  }
+
+  @Test(arguments: [LeaseTable.Stop.Reason.timeout, .cancel])
+  func `taken back after time and margin, ended a term later`(
+    reason: LeaseTable.Stop.Reason
+  ) {
+    var table = table()
+    table.stop("h", within: Seconds(20), for: reason, at: time(0))
+    let found = run(&table, until: 100)
+    #expect(found.revoked == 20 + LeaseTable.stopMargin.whole)
+    // It was renewed in the same second, just before.
+    #expect(found.ended == 60)
+    #expect(table.leases["h"]?.stop?.reason == reason && table.leases["h"]?.isRevoked == true)
+  }
+
+  @Test func `a reconnect does not give it back`() {
+    var table = table()
+    table.stop("h", within: Seconds(1), for: .timeout, at: time(0))
+    for second in 1...31 as ClosedRange<Int64> {
+      _ = table.renew(token: "t", hash: "h", miner: miner, at: time(second))
+      _ = table.sweep(at: time(second))
+    }
+    #expect(table.revokeOverruns(at: time(31)).map(\.hash) == ["h"])
+    #expect(table.revokeOverruns(at: time(32)).isEmpty)
+    table.grant(hash: "h", job: job, tryNumber: 1, miner: miner, token: "t", at: time(32))
+    #expect(table.renew(token: "t", hash: "h", miner: miner, at: time(33)) == nil)
+    #expect(table.leases["h"]?.deadline == time(41))
+  }
+
+  @Test func `a standstill of our own is no fault of the miner`() {
+    var table = table()
+    table.stop("h", within: Seconds(1), for: .timeout, at: time(0))
+    _ = table.sweep(at: time(600))
+    #expect(table.revokeOverruns(at: time(600)).isEmpty)
+  }
+}
+
 /// Identifiers that are the same in every run.
 enum Fixture {
   struct Counter: RandomNumberGenerator {

@@ -95,6 +95,9 @@ struct JobBody {
     if let ttl = treatment.ttl { body["ttl_seconds"] = .integer(ttl.seconds.whole) }
     if let timeout = treatment.timeout { body["timeout_seconds"] = .integer(timeout.seconds.whole) }
     if let count = treatment.maxTries { body["max_tries"] = .integer(Int64(count)) }
+    if !treatment.retryOn.isEmpty {
+      body["retry_on"] = .array(treatment.retryOn.map { .string($0.code.rawValue) })
+    }
     if let key = treatment.runKey { body["run_key"] = .string(key) }
     if treatment.strict { body["strict"] = true }
     if let time = treatment.notBefore { body["not_before"] = .string(time) }

@@ -123,14 +123,8 @@ struct SubmitCommand: ClientVerb {
   }
 
   private func watch(_ job: JobSnapshot, _ format: OutputFormat, _ session: ClientSession) async throws {
-    // Standard output is the id, or the job's own output with --logs, or the final document.
-    if format == .table || format == .id {
-      try (logs ? session.context.errors : session.output).line(job.id)
-    }
-    let form = WatchCommand.form(format, session)
-    let watcher = Watcher(session: session, job: job.id, wantsLogs: logs, timeout: waitTimeout)
-    let end = try await watcher.run(WatchView(form, linesToErrors: form != .jsonLines, session))
-    if format != .id { try WatchCommand.finish(end, format, linesToErrors: true, session) }
+    let end = try await Watcher(session: session, job: job.id, wantsLogs: logs, timeout: waitTimeout)
+      .runAfterSubmission(format)
     if let outputFolder, end.resultsAvailable {
       let folder = session.context.resolve(outputFolder)
       try SmallFile.makeFolder(folder)

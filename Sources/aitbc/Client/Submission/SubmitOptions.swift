@@ -1,4 +1,5 @@
 import ArgumentParser
+import Marketplace
 
 /// What the job needs of a miner.
 struct ConstraintOptions: ParsableArguments {
@@ -24,10 +25,24 @@ struct TreatmentOptions: ParsableArguments {
   @Option(help: ArgumentHelp("How long it may wait in the queue. Default 15m.", valueName: "time")) var ttl: TimeSpan?
   @Option(help: ArgumentHelp("How long it may run. Default 1h.", valueName: "time")) var timeout: TimeSpan?
   @Option(help: ArgumentHelp("On how many miners it may be tried. Default 3.", valueName: "count")) var maxTries: Int?
+  @Option(
+    help: ArgumentHelp(
+      "A failure after which it is tried again, like TIMEOUT or EXIT_NONZERO. May be repeated.", valueName: "code"))
+  var retryOn: [RetryCode] = []
   @Option(help: ArgumentHelp("One active job for each such key.", valueName: "key")) var runKey: String?
   @Flag(help: "With --run-key: one execution ever.") var strict = false
   @Option(help: ArgumentHelp("Not before this time.", valueName: "time")) var notBefore: String?
   @Flag(help: "Fail at once when no miner could ever run it.") var failFast = false
+}
+
+/// What may be tried again.
+struct RetryCode: ExpressibleByArgument, Hashable, Sendable {
+  let code: JobErrorCode
+
+  init?(argument: String) {
+    guard let code = JobErrorCode.retriable.first(where: { $0.rawValue == argument.uppercased() }) else { return nil }
+    self.code = code
+  }
 }
 
 enum PriorityWord: String, ExpressibleByArgument, CaseIterable, Sendable { case low, normal, high, urgent }

@@ -33,6 +33,18 @@ struct Watcher {
     }
   }
 
+  /// For a verb that has just submitted the job. Standard output is the id, or the job's own output when its logs are
+  /// wanted, or the final document.
+  func runAfterSubmission(_ format: OutputFormat) async throws -> JobSnapshot {
+    if format == .table || format == .id {
+      try (wantsLogs ? session.context.errors : session.output).line(job)
+    }
+    let form = WatchCommand.form(format, session)
+    let end = try await run(WatchView(form, linesToErrors: form != .jsonLines, session))
+    if format != .id { try WatchCommand.finish(end, format, linesToErrors: true, session) }
+    return end
+  }
+
   private static func hint(_ job: String) -> String {
     "watch it again with: aitbc client watch \(job); end it with: aitbc client cancel \(job)"
   }
