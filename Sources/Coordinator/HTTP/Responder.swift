@@ -90,6 +90,15 @@ extension MarketError {
     switch self {
     case .jobNotFound: .notFound("job")
     case .accountNotFound: .notFound("account")
+    case .keyNotFound: .notFound("key")
+    case .minerNotFound: .notFound("miner")
+    case .nameTaken(let name):
+      Problem(
+        409, "name_taken", "there is an account named \(name)", errors: [FieldError("/name", "is taken")])
+    case .lastAdminKey:
+      Problem(409, "last_admin_key", "this is the last admin key; make another before you revoke it")
+    case .minerHolds(let count):
+      Problem(409, "miner_holds_jobs", "the miner still works on \(count) jobs; drain it first, or force it")
     case .refused(let refusal):
       Problem(
         409, "state_forbids", refusal.description, extra: JSONObject([("job_status", .string(refusal.state.rawValue))]))

@@ -12,7 +12,11 @@ struct LeaseExpiry: MaintenanceService {
     for (lease, link) in market.dispatcher.overdueLeases() {
       market.log.warning(
         "lease ran out", metadata: ["job": "\(lease.job)", "try": "\(lease.tryNumber)", "miner": "\(lease.miner)"])
-      try await market.lose(lease, reason: "the miner was not heard from for the length of its lease")
+      if market.polling[lease.miner]?.hasTimedOut(lease.hash) == true {
+        try await market.timeOut(lease)
+      } else {
+        try await market.lose(lease, reason: "the miner was not heard from for the length of its lease")
+      }
       if let token = lease.token { link?.send(.leases(renewed: [:], lost: [token])) }
     }
     return false

@@ -61,6 +61,10 @@ public enum CoordinatorServer {
     LogRoutes(market: market).add(to: router)
     UploadRoutes(market: market).add(to: router)
     SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
+    ReceiptRoutes(market: market).add(to: router)
+    AdminRoutes(market: market).add(to: router)
+    AdminMinerRoutes(market: market).add(to: router)
+    RestMinerRoutes(market: market).add(to: router)
     FeedRoutes(gate: gate).add(to: router)
     StaticFiles(directory: webDirectory(configuration)).add(to: router)
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
@@ -125,7 +129,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(),
+              UploadSweep(), PollingSweep(), LedgerWatch(),
             ]
           ).run()
         }
@@ -135,6 +139,7 @@ private struct Housekeeping: Service {
           await group.waitForAll()
         } onCancelOrGracefulShutdown: {
           readiness.set(false)
+          market.polling.stop()
           market.hub.shutdown()
         }
       }

@@ -29,6 +29,9 @@ public struct Claim: Sendable {
   /// The jobs that are now the miner's, first in the queue first.
   public func run(in market: any MarketTransaction) throws -> [ClaimedTry] {
     guard !classes.isEmpty, !leases.isEmpty else { return [] }
+    // Removed or drained since the caller looked: it gets nothing.
+    guard let record = try market.miner(miner), !record.isDraining else { return [] }
+    let price = record.offer.effectivePrice
     var virtualTime = try market.virtualTime()
     var claimed: [ClaimedTry] = []
     for (job, lease) in zip(try market.claimable(classes: classes, limit: leases.count), leases) {
@@ -36,7 +39,8 @@ public struct Claim: Sendable {
         try job.claim(by: miner, at: now)
       }
       let attempt = TryRecord(
-        job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now)
+        job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now,
+        price: price)
       try market.insert(attempt)
       virtualTime = FairQueue.advance(virtualTime, claimed: job.rank, priority: job.specification.priority)
       claimed.append(ClaimedTry(job: held, attempt: attempt, lease: lease))
@@ -114,11 +118,13 @@ public struct EndTry: Sendable {
   public var progress: Int?
   /// The wait before another try.
   public var backoff: Seconds
+  /// The market's share of the charge.
+  public var fee: FeeRate
   public var now: Timestamp
 
   public init(
     leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), progress: Int? = nil, backoff: Seconds,
-    now: Timestamp
+    fee: FeeRate = .none, now: Timestamp
   ) {
     self.leaseHash = leaseHash
     self.miner = miner
@@ -126,6 +132,7 @@ public struct EndTry: Sendable {
     self.facts = facts
     self.progress = progress
     self.backoff = backoff
+    self.fee = fee
     self.now = now
   }
 
@@ -160,7 +167,7 @@ public struct EndTry: Sendable {
     if case .completed = end, job.state == .assigned {
       job = try market.change(job, at: now) { job throws(TransitionRefused) in try job.start(at: now) }
     }
-    return try market.change(job, at: now) { job throws(TransitionRefused) in
+    return try market.change(job, at: now, fee: fee) { job throws(TransitionRefused) in
       if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
       try job.end(end, backoff: backoff, at: now)
     }

@@ -22,9 +22,16 @@ final class WriterCache {
     var isReady: Bool
   }
 
+  /// A party's lines in the ledger.
+  struct PartySum: Hashable {
+    var amount: Int64
+    var lines: Int
+  }
+
   private enum Change {
     case count(CountKey, Int)
     case classCount(Int64, pending: Int, ready: Int)
+    case balance(String, Int64)
   }
 
   /// Beyond this many entries a map is dropped and read anew.
@@ -39,9 +46,11 @@ final class WriterCache {
   var classIDs: [Requirements: Int64] = [:]
   private var counts: [CountKey: Int] = [:]
   private var classCounts: [Int64: ClassCount] = [:]
+  private var balances: [String: PartySum] = [:]
 
   private var dirtyCounts: Set<CountKey> = []
   private var dirtyClasses: Set<Int64> = []
+  private var dirtyBalances: Set<String> = []
   private var isVirtualTimeDirty = false
 
   private var changes: [Change] = []
@@ -59,8 +68,10 @@ final class WriterCache {
     classIDs = [:]
     counts = [:]
     classCounts = [:]
+    balances = [:]
     dirtyCounts = []
     dirtyClasses = []
+    dirtyBalances = []
     isVirtualTimeDirty = false
   }
 
@@ -85,6 +96,10 @@ final class WriterCache {
         classCounts[id]?.pending -= pending
         classCounts[id]?.ready -= ready
         dirtyClasses.insert(id)
+      case .balance(let party, let amount):
+        balances[party]?.amount &-= amount
+        balances[party]?.lines -= 1
+        dirtyBalances.insert(party)
       }
     }
     lastSequence = savedSequence
@@ -97,6 +112,7 @@ final class WriterCache {
     // The rows that were flushed are rolled back too, with what earlier operations of the group had changed.
     dirtyCounts = Set(counts.keys)
     dirtyClasses = Set(classCounts.keys)
+    dirtyBalances = Set(balances.keys)
     isVirtualTimeDirty = true
   }
 
@@ -105,6 +121,7 @@ final class WriterCache {
     if classIDs.count > Self.limit { classIDs = [:] }
     if counts.count > Self.limit { counts = [:] }
     if classCounts.count > Self.limit { classCounts = [:] }
+    if balances.count > Self.limit { balances = [:] }
     defer { events.removeAll(keepingCapacity: true) }
     return events
   }
@@ -144,12 +161,30 @@ final class WriterCache {
     changes.append(.classCount(id, pending: pending, ready: ready))
   }
 
+  func balance(of party: String, load: () throws -> PartySum) rethrows -> PartySum {
+    if let sum = balances[party] { return sum }
+    let sum = try load()
+    balances[party] = sum
+    return sum
+  }
+
+  /// One more line of a party.
+  func add(_ amount: Int64, toBalanceOf party: String, load: () throws -> PartySum) rethrows {
+    var sum = try balance(of: party, load: load)
+    // Wraps rather than stops the market: prices without measure are a fault that the check of the ledger shows.
+    sum.amount &+= amount
+    sum.lines += 1
+    balances[party] = sum
+    dirtyBalances.insert(party)
+    changes.append(.balance(party, amount))
+  }
+
   // MARK: Flushing
 
   /// Hands every value that the database does not have yet to `write…`.
   func flush(
     writeCount: (CountKey, Int) throws -> Void, writeClass: (Int64, ClassCount) throws -> Void,
-    writeVirtualTime: (Int64) throws -> Void
+    writeBalance: (String, PartySum) throws -> Void, writeVirtualTime: (Int64) throws -> Void
   ) throws {
     wasFlushed = true
     for key in dirtyCounts { try writeCount(key, counts[key] ?? 0) }
@@ -158,6 +193,10 @@ final class WriterCache {
       if let count = classCounts[id] { try writeClass(id, count) }
     }
     dirtyClasses.removeAll(keepingCapacity: true)
+    for party in dirtyBalances {
+      if let sum = balances[party] { try writeBalance(party, sum) }
+    }
+    dirtyBalances.removeAll(keepingCapacity: true)
     if isVirtualTimeDirty { try writeVirtualTime(virtualTime) }
     isVirtualTimeDirty = false
   }

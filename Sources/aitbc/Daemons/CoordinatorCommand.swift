@@ -22,6 +22,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var allowedHost: [String] = []
   @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
     TimeSpan(Seconds(15))
+  @Option(help: ArgumentHelp("The market's share of every charge, like 2.5.", valueName: "per cent"))
+  var fee = FeePercent(.none)
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -41,6 +43,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.publicURL = publicUrl
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
+    configuration.fee = fee.rate
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
