@@ -129,6 +129,22 @@ class Accounts(AdminTest):
         self.assertProblem(self.call("GET", "/v1/admin/accounts?limit=501"), 422, "limit")
 
 
+class Rate(AdminTest):
+    with_miner = False
+    options = ("--rate-limit", "20")
+
+    def test_one_key_is_limited_and_others_are_not(self):
+        answers = [self.market.get("/v1/keys") for _ in range(40)]
+        refused = [one for one in answers if one.status_code == 429]
+        self.assertGreater(len(refused), 5)
+        self.assertProblem(refused[0], 429, code="rate_limited")
+        self.assertGreaterEqual(int(refused[0].headers["Retry-After"]), 1)
+        self.assertEqual(self.call("GET", "/v1/admin/plans").status_code, 200)
+        self.assertEqual(self.market.get("/readyz").status_code, 200)
+        # A client that is patient gets through.
+        self.assertEqual(self.market.client("list").returncode, 0)
+
+
 class Fleet(AdminTest):
     options = ("--lease", "5s")
     miner_options = ("--slots", "2")

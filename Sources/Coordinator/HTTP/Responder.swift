@@ -10,12 +10,16 @@ import Wire
 /// The outermost layer of every request: its id, its errors as problem documents, its line in the log.
 struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context == AppContext {
   let inner: Inner
+  let limiter: RateLimiter
   let log: Logger
 
   func respond(to request: Request, context: AppContext) async throws -> Response {
     let id = Self.requestID(request)
     var response: Response
     do {
+      if !Self.unlimited.contains(request.uri.path) {
+        try limiter.check(key: request.apiKey, address: context.remoteAddress?.ipAddress)
+      }
       response = try await inner.respond(to: request, context: context)
       // The router answers what it does not know without a body.
       if response.status == .notFound, response.headers[.contentType] == nil, request.method != .head {
@@ -38,6 +42,9 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
       ])
     return response
   }
+
+  /// Whoever watches over the coordinator must see it under any load.
+  private static var unlimited: Set<String> { ["/healthz", "/readyz", "/metrics"] }
 
   /// The caller's id when it is one (letters, digits, `-`, `_`, at most 64), else a new one.
   private static func requestID(_ request: Request) -> String {

@@ -26,6 +26,9 @@ public struct CoordinatorConfiguration: Sendable {
   /// How often miners are told to renew. A third of the lease leaves room for two lost messages.
   public var heartbeat: Seconds { Seconds(milliseconds: max(200, leaseTerm.milliseconds / 5)) }
 
+  /// Requests in a second from one key, or from one address without a key; 0: no limit. Default 10,000.
+  public var rateLimit: Int64 = 10_000
+
   /// Largest JSON body of one request. Default 2 MiB.
   public var bodyLimit = 2 * 1024 * 1024
   /// Largest body of a batch. Default 32 MiB.

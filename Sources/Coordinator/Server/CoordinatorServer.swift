@@ -70,7 +70,9 @@ public enum CoordinatorServer {
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
     let admission = Admission(market: market, gate: gate, origins: origins)
     let application = Application(
-      responder: MarketResponder(inner: router.buildResponder(), log: log),
+      responder: MarketResponder(
+        inner: router.buildResponder(),
+        limiter: RateLimiter(rate: configuration.rateLimit, clock: market.clock), log: log),
       server: HTTPServerBuilder { responder in
         MarketChannel(responder: responder, idleTimeout: idle, upgrader: admission.upgrader())
       },

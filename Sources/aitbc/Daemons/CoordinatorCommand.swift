@@ -22,6 +22,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var allowedHost: [String] = []
   @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
     TimeSpan(Seconds(15))
+  @Option(help: ArgumentHelp("Requests in a second from one key; 0: no limit.", valueName: "count"))
+  var rateLimit: Int64 = 10_000
   @Option(help: ArgumentHelp("The market's share of every charge, like 2.5.", valueName: "per cent"))
   var fee = FeePercent(.none)
   @OptionGroup var log: LogOptions
@@ -29,6 +31,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
   func validate() throws {
     guard (0...65_535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
     guard !host.isEmpty else { throw ValidationError("--host must not be empty.") }
+    guard (0...1_000_000).contains(rateLimit) else {
+      throw ValidationError("--rate-limit must be between 0 and 1000000.")
+    }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -44,6 +49,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
     configuration.fee = fee.rate
+    configuration.rateLimit = rateLimit
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
