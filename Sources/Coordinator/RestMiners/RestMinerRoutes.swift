@@ -149,20 +149,29 @@ extension RestMinerRoutes {
         retryAfter: 1)
     }
     market.dispatcher.wake()
-    let assignment = try await request.body.whileConnected { await wait(waiter, wish.wait) }
+    let limit = max(wish.wait, Self.shortestWait)
+    // Throws when the client has gone.
+    let isConnected = (try? await request.body.whileConnected { await wait(waiter, limit) }) != nil
+    waiter.resolve(nil)
     miner.remove(waiter)
-    guard let assignment else { return Response(status: .noContent) }
+    guard let assignment = waiter.assignment else { return Response(status: .noContent) }
+    guard isConnected else {
+      await market.giveBack(assignment)
+      return Response(status: .noContent)
+    }
     return answer(assignment, to: miner)
   }
 
-  private func wait(_ waiter: PollWaiter, _ limit: Seconds) async -> Assignment? {
+  /// A poll that would not wait is given what is there all the same: a claim takes a commit.
+  private static let shortestWait = Seconds(milliseconds: 200)
+
+  private func wait(_ waiter: PollWaiter, _ limit: Seconds) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { [clock = market.clock] in
         if (try? await clock.sleep(for: limit)) != nil { waiter.resolve(nil) }
       }
-      let assignment = await waiter.value()
+      _ = await waiter.value()
       group.cancelAll()
-      return assignment
     }
   }
 
@@ -233,9 +242,7 @@ extension RestMinerRoutes {
 
 extension RequestBody {
   /// Runs `body`, and cancels it when the client closes its connection.
-  fileprivate func whileConnected<Value: Sendable>(
-    _ body: sending @escaping () async -> Value
-  ) async throws -> Value {
+  fileprivate func whileConnected(_ body: () async -> Void) async throws {
     try await consumeWithCancellationOnInboundClose { _ in await body() }
   }
 }
