@@ -55,7 +55,7 @@ let package = Package(
     target("Marketplace", ["JSON"]),
     target("Clocks", ["Marketplace"]),
     target("Cryptography", ["COpenSSL"]),
-    target("Wire", ["JSON", "Marketplace"]),
+    target("Wire", ["JSON", "Marketplace", "Cryptography"]),
     target("WebSocket", ["CZlib", "Cryptography"]),
     target(
       "WebSocketTransport",
@@ -110,7 +110,7 @@ let package = Package(
     tests("Marketplace", ["JSON"]),
     tests("Clocks", ["Marketplace"]),
     tests("Cryptography"),
-    tests("Wire", ["JSON", "Marketplace"]),
+    tests("Wire", ["JSON", "Marketplace", "Cryptography"]),
     tests("WebSocket", ["Cryptography", "CZlib"]),
     tests(
       "WebSocketTransport",

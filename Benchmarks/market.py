@@ -112,7 +112,7 @@ class Market:
         raise Failure(f"{what} did not come up:\n{log}")
 
     def start_coordinator(self):
-        process = self.start(0, "coordinator", "--port", "0")
+        process = self.start(0, "coordinator", "--port", "0", "--rate-limit", "0")
 
         def address():
             text = (self.folder / "coordinator.out").read_text()

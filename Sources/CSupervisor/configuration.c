@@ -11,6 +11,7 @@
 // the first byte of a record tells what the rest is:
 //   a argument      e NAME=value    w wrapper argument   d directory    t timeout ms   g grace ms   n niceness
 //   A address space, F file size, N open files, P processes: limits
+//   c control group   m its memory   p its processes   u its processors in thousandths
 // It travels in a memory file and not in argv or the environment, because both can be read by others and it may hold
 // secrets.
 
@@ -61,6 +62,10 @@ static bool take(struct configuration *c, char *record, size_t *a, size_t *e, si
     case 'F': return number(rest, &c->file_size);
     case 'N': return number(rest, &c->open_files);
     case 'P': return number(rest, &c->processes);
+    case 'c': c->cgroup = rest; return rest[0] == '/' && strlen(rest) < 4096;
+    case 'm': return number(rest, &c->group_memory);
+    case 'p': return number(rest, &c->group_processes);
+    case 'u': return number(rest, &c->group_millicpus);
     case 't': return number(rest, &c->timeout_ms);
     case 'g': return number(rest, &c->grace_ms);
     case 'n':
@@ -72,7 +77,9 @@ static bool take(struct configuration *c, char *record, size_t *a, size_t *e, si
 }
 
 int configuration_read(int fd, struct configuration *out) {
-  *out = (struct configuration){.address_space = -1, .file_size = -1, .open_files = -1, .processes = -1};
+  *out = (struct configuration){
+      .address_space = -1, .file_size = -1, .open_files = -1, .processes = -1,
+      .group_memory = -1, .group_processes = -1, .group_millicpus = -1, .cgroup_procs = -1};
   size_t size = 0, records = 0;
   int code = read_all(fd, &out->storage, &size);
   if (code) return code;

@@ -154,6 +154,12 @@ static void finish(struct descendants *set, const struct process *p, void *conte
   signal_group(p, SIGKILL);
 }
 
+unsigned descendants_note(struct descendants *set, pid_t pid, pid_t spare) {
+  if (pid <= 0 || (size_t)pid >= set->capacity || (set->marks[pid] & STOPPED)) return 0;
+  set->marks[pid] |= STOPPED;
+  return pid != spare;
+}
+
 void descendants_kill(struct descendants *set, pid_t spare) {
   // Be faster than a fork loop where we may; without the privilege this changes nothing.
   setpriority(PRIO_PROCESS, 0, -20);

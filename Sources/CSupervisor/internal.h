@@ -22,6 +22,12 @@ struct configuration {
   /// Time between TERM and KILL when the timeout strikes.
   long long grace_ms;
   int niceness;
+  /// Directory of a control group (version 2) to be made for the payload; NULL: none.
+  const char *cgroup;
+  /// Limits of that group; -1: none. Memory in bytes, processors in thousandths.
+  long long group_memory, group_processes, group_millicpus;
+  /// Its `cgroup.procs`, open for writing; -1 when there is no group. Only the supervisor opens it.
+  int cgroup_procs;
 };
 
 /// Reads the configuration from the start of `fd`. Returns 0 or an errno value; EBADMSG when it is not one.
@@ -85,6 +91,21 @@ bool descendants_init(struct descendants *set);
 void descendants_signal(struct descendants *set, int signal);
 /// Stops everything below this process until a look finds nothing new, then kills it all. `spare` is not counted.
 void descendants_kill(struct descendants *set, pid_t spare);
+
+/// Marks a process that is about to be killed by other means, so that it is counted once. Returns 1 when it is new and
+/// is not `spare`.
+unsigned descendants_note(struct descendants *set, pid_t pid, pid_t spare);
+
+/// Makes the payload's control group with its limits. Returns 0 or an errno value; nothing is left then.
+int cgroup_open(struct configuration *configuration);
+/// Puts the calling process into the group, if there is one.
+bool cgroup_enter(const struct configuration *configuration);
+/// Kills everything in the group, children that are being born too. Returns how many others than `spare` there were.
+unsigned cgroup_kill(const struct configuration *configuration, struct descendants *set, pid_t spare);
+/// Whether the kernel killed a process of the group for want of memory.
+bool cgroup_ran_out_of_memory(const struct configuration *configuration);
+/// Removes the group, once nothing runs in it.
+void cgroup_close(struct configuration *configuration);
 
 /// CLOCK_MONOTONIC in milliseconds.
 long long monotonic_ms(void);

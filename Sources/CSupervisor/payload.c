@@ -79,6 +79,7 @@ static void apply_mask(bool hold_termination) {
 
 static _Noreturn void become_payload(const struct configuration *c, int failure, pid_t parent) {
   settle(parent);
+  if (!cgroup_enter(c)) fail(failure, STAGE_LIMITS);
   // The supervisor hides its memory; a process that does may not write its own /proc files.
   prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
   // When memory runs out the payload goes before the miner.
@@ -117,7 +118,7 @@ pid_t wrapper_start(const struct configuration *c, int configuration_fd, int rep
   pid_t child = fork();
   if (child != 0) return child < 0 ? -errno : child;
   settle(parent);
-  if (chdir("/") != 0) fail(report, STAGE_SANDBOX);
+  if (!cgroup_enter(c) || chdir("/") != 0) fail(report, STAGE_SANDBOX);
   // Fixed numbers for the launcher inside; both were opened close-on-exec.
   int passed_report = fcntl(report, F_DUPFD, 16);
   int passed_configuration = fcntl(configuration_fd, F_DUPFD, 16);

@@ -184,6 +184,7 @@ static void run(struct supervisor *s) {
     if (s->childless) return;
     if (s->killing) {
       s->struck = s->struck || !s->main_ended;
+      s->descendants.killed += cgroup_kill(&s->configuration, &s->descendants, s->main);
       descendants_kill(&s->descendants, s->main);
       reap(s);
       if (s->childless) return;
@@ -223,10 +224,13 @@ static void settle_outcome(struct supervisor *s) {
   }
 }
 
+/// Nothing of the job is left when this is called; nor is its group afterwards.
 static void tell_ended(struct supervisor *s) {
   static const char *const words[] = {"none", "started", "launch-failed", "exited", "signaled"};
   struct rusage usage;
   getrusage(RUSAGE_CHILDREN, &usage);
+  bool oom = cgroup_ran_out_of_memory(&s->configuration) || oom_kills() > s->oom_kills;
+  cgroup_close(&s->configuration);
   long long wall = s->started && s->ended > s->began ? s->ended - s->began : 0;
   dprintf(
       AITBC_FD_STATUS,
@@ -235,7 +239,7 @@ static void tell_ended(struct supervisor *s) {
       words[s->outcome.kind], s->outcome.value, launch_stage_name(s->outcome.stage), wall,
       (long long)usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000,
       (long long)usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000, usage.ru_maxrss, s->descendants.killed,
-      s->timed_out, s->terminating, s->killing, oom_kills() > s->oom_kills);
+      s->timed_out, s->terminating, s->killing, oom);
 }
 
 static bool prepare(struct supervisor *s) {
@@ -269,6 +273,11 @@ int aitbc_supervisor_main(int argc, char *const *argv) {
   if (!prepare(&s)) return 64;
   s.oom_kills = oom_kills();
   int code = configuration_read(AITBC_FD_CONFIGURATION, &s.configuration);
+  if (code == 0 && (code = cgroup_open(&s.configuration)) != 0) {
+    s.outcome = (struct report){REPORT_FAILED, code, STAGE_LIMITS};
+    tell_ended(&s);
+    return 0;
+  }
   s.sandboxed = code == 0 && s.configuration.wrapper[0] != NULL;
   if (code) {
     s.outcome = (struct report){REPORT_FAILED, code, STAGE_CONFIGURATION};

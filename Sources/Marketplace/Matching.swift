@@ -37,7 +37,7 @@ public struct Requirements: Hashable, Sendable {
   private func isMet(_ requirement: Requirement, by offer: MinerOffer) -> Bool {
     let wanted = constraints
     switch requirement {
-    case .runner: return offer.runners.contains(runner)
+    case .runner: return offer.runs(runner)
     case .gpu:
       guard let gpu = wanted.gpu else { return true }
       return offer.gpus.contains { GPUName.matches(wanted: gpu, offered: $0.name) }

@@ -46,6 +46,11 @@ public struct MinerOffer: Hashable, Sendable {
     price ?? gpus.lazy.compactMap { Pricing.listPrice(gpu: $0.name) }.first ?? Pricing.defaultPrice
   }
 
+  /// Whether it has a runner. `*`, which miners say that take any payload, does not stand for programs.
+  public func runs(_ runner: String) -> Bool {
+    runners.contains(runner) || (runner != "process" && runners.contains("*"))
+  }
+
   public var json: JSONValue {
     var object = JSONObject()
     object.append(

@@ -124,6 +124,12 @@ public protocol MarketReader {
   func virtualTime() throws -> Int64
   /// The ledger's lines of a job.
   func ledger(of job: JobID) throws -> [LedgerLine]
+  /// The sum of a party's lines; zero for one that has none.
+  func balance(of party: String) throws -> Balance
+  /// Adds up the whole ledger: takes a second for some million lines.
+  func checkLedger() throws -> LedgerReport
+  /// Reports about a job that were refused, oldest first.
+  func refusedReports(of job: JobID) throws -> [RefusedReport]
 }
 
 /// Changes. All of one transaction become durable together or not at all.
@@ -147,6 +153,8 @@ public protocol MarketTransaction: MarketReader {
   func removePackage(of job: JobID) throws
 
   func save(_ miner: MinerRecord) throws
+  /// Forgets a miner's row. What it earned stays.
+  func removeMiner(_ id: MinerID) throws
   func save(_ runKey: RunKeyRecord) throws
   func save(_ chain: RerunChainRecord) throws
   func insert(_ answer: IdempotencyRecord) throws
@@ -167,8 +175,11 @@ public protocol MarketTransaction: MarketReader {
 
   func save(_ blob: BlobRecord) throws
   func setVirtualTime(_ time: Int64) throws
-  /// Lines that are already there (same job, kind and party) are left as they are.
+  /// Posting what is there already (same job, kind and parties) changes nothing. Throws when the lines of a job and kind
+  /// do not sum to zero, and when only some of them are there.
   func post(_ lines: [LedgerLine]) throws
+  /// Keeps a refused report, at most ``RefusedReport/limit`` different ones of a job; the same again is counted.
+  func note(_ report: RefusedReport) throws
 }
 
 /// An input's content, named by its digest.

@@ -34,14 +34,23 @@ public struct APIKeyRecord: Hashable, Sendable {
   public let role: Role
   public let createdAt: Timestamp
   public var revokedAt: Timestamp?
+  /// What it is for, as people say.
+  public var name: String?
 
-  public init(hash: String, account: AccountID, role: Role, createdAt: Timestamp, revokedAt: Timestamp? = nil) {
+  public init(
+    hash: String, account: AccountID, role: Role, createdAt: Timestamp, revokedAt: Timestamp? = nil,
+    name: String? = nil
+  ) {
     self.hash = hash
     self.account = account
     self.role = role
     self.createdAt = createdAt
     self.revokedAt = revokedAt
+    self.name = name
   }
+
+  /// How the key is named in lists and revoked: `key_` and the first 16 digits of its hash. Tells nothing of the key.
+  public var id: String { "key_" + hash.prefix(16) }
 }
 
 /// A registered miner.
@@ -55,12 +64,16 @@ public struct MinerRecord: Hashable, Sendable {
   public var offer: MinerOffer
   public let registeredAt: Timestamp
   public var lastSeenAt: Timestamp
+  /// The administrator lets it drain: it gets nothing new.
   public var isDraining: Bool
+  /// It speaks REST: it polls for work.
+  public let isPolling: Bool
 
   public init(
     id: MinerID, instanceHash: String, account: AccountID, name: String, version: String, offer: MinerOffer,
-    registeredAt: Timestamp, lastSeenAt: Timestamp, isDraining: Bool = false
+    registeredAt: Timestamp, lastSeenAt: Timestamp, isDraining: Bool = false, isPolling: Bool = false
   ) {
+    self.isPolling = isPolling
     self.id = id
     self.instanceHash = instanceHash
     self.account = account
@@ -92,6 +105,9 @@ public struct TryRecord: Hashable, Sendable {
   /// Lower-case hex SHA-256 of the lease token.
   public let leaseHash: String
   public let claimedAt: Timestamp
+  /// What an hour on the miner cost when it was claimed; a price raised later does not count. Nil in rows of the first
+  /// version.
+  public let price: Money?
   public var state: State
   public var startedAt: Timestamp?
   public var endedAt: Timestamp?
@@ -103,7 +119,10 @@ public struct TryRecord: Hashable, Sendable {
   public var stdout: LogRecord?
   public var stderr: LogRecord?
 
-  public init(job: JobID, number: Int, miner: MinerID, leaseHash: String, claimedAt: Timestamp) {
+  public init(
+    job: JobID, number: Int, miner: MinerID, leaseHash: String, claimedAt: Timestamp, price: Money? = nil
+  ) {
+    self.price = price
     self.job = job
     self.number = number
     self.miner = miner
@@ -296,7 +315,7 @@ public struct LedgerLine: Hashable, Sendable {
 
   public let job: JobID
   public let kind: Kind
-  /// An account's id or a miner's id.
+  /// An account's id, a miner's id, or ``market``.
   public let party: String
   /// Negative for who pays.
   public let amount: Money
@@ -308,5 +327,15 @@ public struct LedgerLine: Hashable, Sendable {
     self.party = party
     self.amount = amount
     self.at = at
+  }
+
+  /// The party that fees go to.
+  public static let market = "market"
+
+  /// Throws when the lines of a job and kind do not cancel out: such lines must never be stored.
+  public static func checkBalanced(_ lines: [LedgerLine]) throws {
+    var sums: [String: Int64] = [:]
+    for line in lines { sums[line.job.rawValue + line.kind.rawValue, default: 0] &+= line.amount.micros }
+    guard sums.values.allSatisfy({ $0 == 0 }) else { throw StoreError.failed("ledger lines that do not sum to zero") }
   }
 }

@@ -251,6 +251,41 @@ class MinerDrains(MarketTest):
             until(lambda: word in self.log("thrice"), word)
         miner.wait(3)
         self.gone("thrice")
+class LateReport(MarketTest):
+    """A channel's report that comes too late is refused and kept as evidence. The miner here is this test."""
+
+    options = ("--lease", "1s")
+    with_miner = False
+
+    def test_a_late_report_is_evidence(self):
+        channel = self.market.feed("/v1/miners/ws", self.market.miner_key)
+        channel.send(json.dumps({
+            "type": "hello", "instance": os.urandom(32).hex(), "name": "late", "version": "1", "fresh": True, "leases": [],
+            "capabilities": {"runners": ["x"], "slots": 1}}))
+        miner = json.loads(channel.recv())["miner_id"]
+        job = self.market.submit(payload={"type": "x"}, max_tries=1)
+        token = messages(channel, lambda one: one["type"] == "assign")[-1]["lease_token"]
+        channel.send(json.dumps({"type": "started", "lease_token": token}))
+        messages(channel, lambda one: one["type"] == "lease" and token in one["lost"])
+        self.assertEqual(self.market.job(job)["status"], "lost")
+        for result in ("late", "later", "late"):
+            channel.send(json.dumps({"type": "done", "lease_token": token, "exit": 0, "result": result}))
+            self.assertFalse(messages(channel, lambda one: one["type"] == "settled")[-1]["accepted"])
+        channel.send(json.dumps({"type": "done", "lease_token": "lt_unknown", "exit": 0}))
+        messages(channel, lambda one: one["type"] == "settled")
+
+        def refused():
+            found = self.market.get(f"/v1/jobs/{job}/tries").json()["refused_reports"]
+            return found if sum(one["count"] for one in found) == 3 else None
+
+        evidence = until(refused, "three reports are kept")
+        self.assertEqual(sorted(one["count"] for one in evidence), [1, 2])
+        for one in evidence:
+            self.assertEqual((one["miner_id"], one["try"], one["what"]), (miner, 1, "result"))
+            self.assertIn("lost", one["reason"])
+        found = self.market.job(job)
+        self.assertEqual((found["status"], found["result"], found["cost"]), ("lost", None, "0.000000"))
+        channel.shutdown()
 
 
 class Secrets(MarketTest):

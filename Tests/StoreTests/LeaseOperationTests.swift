@@ -84,6 +84,43 @@ struct LeaseOperationTests {
     #expect(try await market.end("b", by: market.other, .completed(exitCode: 0, result: "mine")).result == "mine")
   }
 
+  /// Once a try has ended, in whatever way, neither its holder nor anybody else can say more under its token.
+  @Test(
+    arguments: [
+      TryEnd.completed(exitCode: 0, result: nil), .failed(JobError(.exitNonzero, "1"), exitCode: 1), .canceled,
+      .refused(reason: "x"), .lost(reason: "x"),
+    ])
+  func `a stale token changes nothing`(end: TryEnd) async throws {
+    let market = try await Claimed { $0.maxTries = 2 }
+    _ = try await market.claim("a", by: market.miner)
+    _ = try await market.start("a", by: market.miner)
+    _ = try await market.end("a", by: market.miner, end)
+    // Where another try follows, it is live: the old token must not touch it.
+    _ = try await market.claim("b", by: market.other)
+    let (id, before) = (market.job.id, try await market.stored())
+    let tries = try await market.fixture.store.read { try $0.tries(of: id) }
+    for miner in [market.miner, market.other] {
+      await #expect(throws: MarketError.staleLease) { try await market.start("a", by: miner) }
+      for late in [TryEnd.completed(exitCode: 0, result: "late"), .canceled, .lost(reason: "late")] {
+        await #expect(throws: MarketError.staleLease) { try await market.end("a", by: miner, late) }
+      }
+    }
+    // The coordinator itself, whose sweep may be late too.
+    await #expect(throws: MarketError.staleLease) { try await market.end("a", by: nil, .lost(reason: "late")) }
+    #expect(try await market.stored() == before)
+    #expect(try await market.fixture.store.read { try $0.tries(of: id) } == tries)
+    #expect(try await market.fixture.store.read { try $0.checkLedger() }.isBalanced)
+  }
+
+  /// A token that was given before is refused by the table itself: no two tries share one.
+  @Test func `no two tries share a token`() async throws {
+    let market = try await Claimed()
+    _ = try await market.claim("a", by: market.miner)
+    _ = try await market.end("a", by: nil, .lost(reason: "x"))
+    await #expect(throws: StoreError.self) { try await market.claim("a", by: market.other) }
+    #expect(try await market.stored().state == .pending)
+  }
+
   @Test func `an end is taken once`() async throws {
     let market = try await Claimed()
     _ = try await market.claim("a", by: market.miner)

@@ -248,9 +248,18 @@ import Testing
         LedgerLine(job: id, kind: .charge, party: party, amount: Money(micros: amount), at: Maker.start)
       }
       try await fixture.store.write { try $0.post([line("a", -10), line("b", 10)]) }
-      try await fixture.store.write { try $0.post([line("a", -20), line("b", 15), line("c", 5)]) }
+      try await fixture.store.write { try $0.post([line("a", -20), line("b", 20)]) }
+      // Neither half a posting nor one that does not sum to zero.
+      for wrong in [[line("a", -20), line("b", 15), line("c", 5)], [line("c", 5)]] {
+        await #expect(throws: StoreError.self) { try await fixture.store.write { try $0.post(wrong) } }
+      }
       let lines = try await fixture.store.read { try $0.ledger(of: id) }
-      #expect(lines == [line("a", -10), line("b", 10), line("c", 5)])
+      #expect(lines == [line("a", -10), line("b", 10)])
+      #expect(
+        try await fixture.store.read { try $0.balance(of: "a") }
+          == Balance(
+            party: "a", amount: Money(micros: -10), lines: 1))
+      #expect(try await fixture.store.read { try $0.balance(of: "c") } == Balance(party: "c", amount: .zero, lines: 0))
       #expect(try await fixture.store.read { try $0.ledger(of: fixture.maker.id()) }.isEmpty)
     }
   }

@@ -68,6 +68,10 @@ int aitbc_remove_tree(const char *path);
 /// minus an errno value.
 int aitbc_kill_marked(const char *entry, int rounds);
 
+/// Kills everything in the control group (version 2) at `path` and removes it with all below it. One that is not there
+/// is no error. Returns 0 or an errno value.
+int aitbc_end_cgroup(const char *path);
+
 /// How many processes hold exactly `entry` in their environment; zombies and the caller are left out. Minus an errno
 /// value on error.
 int aitbc_count_marked(const char *entry);

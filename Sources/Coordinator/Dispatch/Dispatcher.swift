@@ -10,6 +10,22 @@ protocol MinerLink: AnyObject, Sendable {
   func send(_ command: MinerCommand)
   /// Another connection of the same miner took its place.
   func replace()
+  /// The hash of the key that opened it.
+  var keyHash: String { get }
+  /// How many assignments it takes now, besides what its slots allow.
+  var demand: Int { get }
+  /// It may not go on: its key was revoked, or an administrator removed the miner.
+  func dismiss(_ reason: MinerDismissal)
+}
+
+extension MinerLink {
+  var demand: Int { .max }
+}
+
+/// Why a miner must leave.
+enum MinerDismissal: Sendable {
+  case keyRevoked
+  case removed
 }
 
 /// Brings pending jobs to miners with free slots, and keeps the leases.
@@ -26,6 +42,9 @@ final class Dispatcher: Sendable {
     /// Accounts that run as many jobs as they may, while others of theirs wait.
     var heldBack: Set<AccountID> = []
   }
+
+  /// The term of a REST miner's leases: its heartbeats come more seldom.
+  static func restTerm(_ term: Seconds) -> Seconds { Seconds(milliseconds: term.milliseconds * 2) }
 
   /// A claim gives at most this many jobs to one miner, so that one commit stays short.
   static let largestClaim = 256
@@ -59,10 +78,10 @@ final class Dispatcher: Sendable {
 
   /// Takes the leases of the rows back after a start; each lives a full term from now.
   func restore() async throws {
-    let (held, heldBack) = try await store.read { market in
+    let (held, heldBack, polling) = try await store.read { market in
       (
         try market.heldTries().map { attempt in (attempt: attempt, job: try market.job(attempt.job)) },
-        try market.accountsHeldBack()
+        try market.accountsHeldBack(), Set(try market.miners().filter(\.isPolling).map(\.id))
       )
     }
     let now = clock.monotonic
@@ -72,7 +91,7 @@ final class Dispatcher: Sendable {
       for (attempt, job) in held {
         state.leases.grant(
           hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner, token: nil,
-          at: now)
+          term: polling.contains(attempt.miner) ? Self.restTerm(state.leases.term) : nil, at: now)
         if let job, job.state == .canceling, let cancel = job.cancel {
           state.cancels[attempt.leaseHash] = cancel.grace
           state.leases.stop(attempt.leaseHash, within: cancel.grace, for: .cancel, at: now)
@@ -106,16 +125,21 @@ final class Dispatcher: Sendable {
 
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
   func claimOnce() async throws -> Bool {
-    let available = state.withLock { $0.fleet.available }
+    let (members, links) = state.withLock { ($0.fleet.available, $0.links) }
+    // Outside the lock: a link has its own.
+    let available = members.compactMap { member -> (member: Fleet.Member, capacity: Int)? in
+      let capacity = min(member.freeSlots, links[member.record.id]?.demand ?? 0)
+      return capacity > 0 ? (member, capacity) : nil
+    }
     guard !available.isEmpty, reserve?.isSpent != true else { return false }
     try await releaseHeldBack()
     let classes = try await store.read { try $0.pendingClasses() }.filter { $0.ready > 0 }
     guard !classes.isEmpty else { return false }
     var hasPlaced = false
-    for member in available {
+    for (member, capacity) in available {
       let fitting = classes.filter { $0.requirements.missing(in: member.record.offer).isEmpty }.map(\.id)
       guard !fitting.isEmpty else { continue }
-      hasPlaced = try await claim(for: member, classes: fitting) || hasPlaced
+      hasPlaced = try await claim(for: member, capacity: capacity, classes: fitting) || hasPlaced
     }
     return hasPlaced
   }
@@ -134,9 +158,9 @@ final class Dispatcher: Sendable {
     max(job.specification.timeToLive, JobSpecification.defaultTimeToLive)
   }
 
-  private func claim(for member: Fleet.Member, classes: [Int64]) async throws -> Bool {
+  private func claim(for member: Fleet.Member, capacity: Int, classes: [Int64]) async throws -> Bool {
     let miner = member.record.id
-    let leases = (0..<min(member.freeSlots, Self.largestClaim)).map { _ in LeaseToken.make() }
+    let leases = (0..<min(capacity, Self.largestClaim)).map { _ in LeaseToken.make() }
     let now = clock.now
     let operation = Claim(miner: miner, classes: classes, leases: leases, now: now, runningLimit: runningLimit)
     let outcome = try await store.write { try operation.outcome(in: $0) }
@@ -150,7 +174,7 @@ final class Dispatcher: Sendable {
         cancels[item.lease] = state.cancels[item.attempt.leaseHash]
         state.leases.grant(
           hash: item.attempt.leaseHash, job: item.job.id, tryNumber: item.attempt.number, miner: miner,
-          token: item.lease, at: start)
+          token: item.lease, term: member.leaseTerm, at: start)
         state.fleet.hold(item.attempt.leaseHash, by: miner)
         if let grace = cancels[item.lease] {
           state.leases.stop(item.attempt.leaseHash, within: grace, for: .cancel, at: start)
@@ -158,7 +182,7 @@ final class Dispatcher: Sendable {
           state.leases.stop(item.attempt.leaseHash, within: Self.preparation(of: item.job), for: .start, at: start)
         }
       }
-      return (state.links[miner], state.leases.term, cancels)
+      return (state.links[miner], member.leaseTerm ?? state.leases.term, cancels)
     }
     // A miner that left meanwhile gets none of these messages; at its return it does not name the leases, and they go
     // back to the queue.
@@ -201,6 +225,68 @@ extension Dispatcher {
     return answer
   }
 
+  /// A miner that speaks REST was heard: it is a member, and what the rows say it holds goes on. Leases that are live
+  /// keep their deadline. Returns the connection's number.
+  func attach(_ record: MinerRecord, link: any MinerLink, held: [TryRecord], term: Seconds) -> Int {
+    let now = clock.monotonic
+    let (former, connection) = state.withLock { state -> ((any MinerLink)?, Int) in
+      for attempt in held where state.leases.leases[attempt.leaseHash]?.term != term {
+        state.leases.grant(
+          hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: record.id,
+          token: state.leases.leases[attempt.leaseHash]?.token, term: term, at: now)
+      }
+      // Connected already: only what it offers may be new.
+      if let member = state.fleet.members[record.id], state.links[record.id] === link {
+        state.fleet.update(record)
+        return (link, member.connection)
+      }
+      let connection = state.fleet.connect(record, held: Set(held.map(\.leaseHash)), leaseTerm: term)
+      state.fleet.welcome(record.id, connection: connection)
+      return (state.links.updateValue(link, forKey: record.id), connection)
+    }
+    if let former, former !== link { former.replace() }
+    wake()
+    return connection
+  }
+
+  /// The live leases of a miner, and the grace of those that are being canceled.
+  func held(by miner: MinerID) -> (leases: [LeaseTable.Lease], cancels: [String: Seconds]) {
+    state.withLock { state in
+      let leases = state.leases.held(by: miner)
+      let hashes = Set(leases.map(\.hash))
+      return (leases, state.cancels.filter { hashes.contains($0.key) })
+    }
+  }
+
+  /// Renews leases by their hashes; those that are another's or over are left alone.
+  func renew(hashes: [String], of miner: MinerID) {
+    let (now, wall) = (clock.monotonic, clock.now)
+    state.withLock { state in
+      state.fleet.heard(miner, at: wall)
+      for hash in hashes { state.leases.renew(hash: hash, miner: miner, at: now) }
+    }
+  }
+
+  /// The administrator lets a miner drain, or take work again.
+  func setDraining(_ miner: MinerID, _ isDraining: Bool) {
+    let link = state.withLock { state in
+      state.fleet.setDraining(miner, isDraining)
+      return state.links[miner]
+    }
+    if isDraining { link?.send(.drain) } else { wake() }
+  }
+
+  /// The administrator removed a miner: it must leave.
+  func remove(_ miner: MinerID) {
+    let link = state.withLock { state in
+      if let member = state.fleet.members[miner] {
+        _ = state.fleet.disconnect(miner, connection: member.connection)
+      }
+      return state.links.removeValue(forKey: miner)
+    }
+    link?.dismiss(.removed)
+  }
+
   /// The miner has its welcome and may get work.
   func welcomed(_ miner: MinerID, connection: Int) {
     state.withLock { $0.fleet.welcome(miner, connection: connection) }
@@ -216,6 +302,12 @@ extension Dispatcher {
 
   func drain(_ miner: MinerID) { state.withLock { $0.fleet.drain(miner) } }
 
+  /// Ends the connections that a key opened. Their leases run out, unless the miners come back with another key.
+  func revoke(keyHash: String) {
+    let links = state.withLock { state in state.links.values.filter { $0.keyHash == keyHash } }
+    for link in links { link.dismiss(.keyRevoked) }
+  }
+
   /// Renews what the miner names. Returns milliseconds of life for each that is its own, and the tokens that are not.
   func renew(_ tokens: [String], of miner: MinerID) -> (renewed: [String: Int64], lost: [String]) {
     let now = clock.monotonic
@@ -226,7 +318,7 @@ extension Dispatcher {
       var lost: [String] = []
       for token in tokens {
         if state.leases.renew(token: token, hash: LeaseToken.hash(token), miner: miner, at: now) != nil {
-          renewed[token] = state.leases.term.milliseconds
+          renewed[token] = state.leases.leases[LeaseToken.hash(token)]?.term.milliseconds ?? 0
         } else {
           lost.append(token)
         }
@@ -304,6 +396,9 @@ extension Dispatcher {
 
   /// The connected miners as they stand now.
   var members: [Fleet.Member] { state.withLock { Array($0.fleet.members.values) } }
+
+  /// Whose miner it is, when it is connected.
+  func account(of miner: MinerID) -> AccountID? { state.withLock { $0.fleet.members[miner]?.record.account } }
 
   func status(of miner: MinerID) -> MinerStatus { state.withLock { $0.fleet.status(of: miner) } }
 }

@@ -15,29 +15,34 @@ enum MinerStatus: String, Sendable {
 struct Fleet {
   struct Member {
     var record: MinerRecord
+    /// Its own word, on this connection.
     var isDraining: Bool
     /// Hashes of the leases it holds.
     var held: Set<String>
     /// Tells connections of one miner apart: only the latest counts.
     let connection: Int
+    /// The term of leases that it gets; nil: the usual one.
+    var leaseTerm: Seconds?
     /// When it was last heard.
     var lastSeenAt: Timestamp
     /// It has its welcome; before that it must not be sent an assignment.
     var isWelcome = false
 
-    var freeSlots: Int { isDraining || !isWelcome ? 0 : max(0, record.offer.slots - held.count) }
-    var status: MinerStatus { isDraining ? .draining : freeSlots == 0 ? .busy : .online }
+    /// It takes nothing new: by its own word, or by the administrator's.
+    var takesNothing: Bool { isDraining || record.isDraining }
+    var freeSlots: Int { takesNothing || !isWelcome ? 0 : max(0, record.offer.slots - held.count) }
+    var status: MinerStatus { takesNothing ? .draining : freeSlots == 0 ? .busy : .online }
   }
 
   private(set) var members: [MinerID: Member] = [:]
   private var nextConnection = 0
 
   /// A miner is connected; a former connection of it no longer counts. Returns the number of this connection.
-  mutating func connect(_ record: MinerRecord, held: Set<String>) -> Int {
+  mutating func connect(_ record: MinerRecord, held: Set<String>, leaseTerm: Seconds? = nil) -> Int {
     nextConnection += 1
     members[record.id] = Member(
-      record: record, isDraining: record.isDraining, held: held, connection: nextConnection,
-      lastSeenAt: record.lastSeenAt)
+      record: record, isDraining: false, held: held, connection: nextConnection,
+      leaseTerm: leaseTerm, lastSeenAt: record.lastSeenAt)
     return nextConnection
   }
 
@@ -57,6 +62,12 @@ struct Fleet {
 
   mutating func heard(_ miner: MinerID, at now: Timestamp) { members[miner]?.lastSeenAt = now }
   mutating func drain(_ miner: MinerID) { members[miner]?.isDraining = true }
+  /// What the row of a connected miner says now.
+  mutating func update(_ record: MinerRecord) { members[record.id]?.record = record }
+  /// The administrator's word; it stays with the row.
+  mutating func setDraining(_ miner: MinerID, _ isDraining: Bool) {
+    members[miner]?.record.isDraining = isDraining
+  }
 
   /// Miners that can take something now, the emptiest first.
   var available: [Member] {

@@ -1,5 +1,6 @@
 import Clocks
 import Marketplace
+import Store
 
 /// The live leases and when they end, by this process's monotonic clock. A value; the dispatcher owns one.
 ///
@@ -11,6 +12,8 @@ struct LeaseTable {
     let job: JobID
     let tryNumber: Int
     let miner: MinerID
+    /// How long it lives without renewal.
+    var term: Seconds
     var deadline: MonotonicTime
     /// The token itself, once its holder has named it in this process's life.
     var token: String?
@@ -18,6 +21,25 @@ struct LeaseTable {
     var stop: Stop?
     /// It was not stopped in time: it is not renewed any more.
     var isRevoked = false
+
+    init(
+      hash: String, job: JobID, tryNumber: Int, miner: MinerID, term: Seconds, deadline: MonotonicTime, token: String?
+    ) {
+      self.hash = hash
+      self.job = job
+      self.tryNumber = tryNumber
+      self.miner = miner
+      self.term = term
+      self.deadline = deadline
+      self.token = token
+    }
+
+    /// The lease of a row that is about to be ended.
+    init(ending attempt: TryRecord, at now: MonotonicTime) {
+      self.init(
+        hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner,
+        term: Seconds(milliseconds: 0), deadline: now, token: nil)
+    }
   }
 
   /// Until when a try must have ended, and why.
@@ -36,7 +58,7 @@ struct LeaseTable {
   /// How much longer than told a miner may take to stop a job.
   static let stopMargin = Seconds(30)
 
-  /// How long a lease lives without renewal.
+  /// How long a lease lives without renewal, unless it was granted another term.
   let term: Seconds
   private(set) var leases: [String: Lease] = [:]
   private var lastSweep: MonotonicTime?
@@ -48,10 +70,12 @@ struct LeaseTable {
   init(term: Seconds) { self.term = term }
 
   mutating func grant(
-    hash: String, job: JobID, tryNumber: Int, miner: MinerID, token: String?, at now: MonotonicTime
+    hash: String, job: JobID, tryNumber: Int, miner: MinerID, token: String?, term: Seconds? = nil,
+    at now: MonotonicTime
   ) {
+    let term = term ?? self.term
     var lease = Lease(
-      hash: hash, job: job, tryNumber: tryNumber, miner: miner, deadline: now + term, token: token)
+      hash: hash, job: job, tryNumber: tryNumber, miner: miner, term: term, deadline: now + term, token: token)
     if let known = leases[hash] {
       lease.stop = known.stop
       lease.isRevoked = known.isRevoked
@@ -75,10 +99,18 @@ struct LeaseTable {
   /// Renews a lease of this miner. Nil when it is over or another's.
   mutating func renew(token: String, hash: String, miner: MinerID, at now: MonotonicTime) -> Lease? {
     guard var lease = leases[hash], lease.miner == miner, !lease.isRevoked else { return nil }
-    lease.deadline = now + term
+    lease.deadline = now + lease.term
     lease.token = token
     leases[hash] = lease
     return lease
+  }
+
+  /// Renews a lease whose token the miner did not name; true when it is the miner's.
+  @discardableResult
+  mutating func renew(hash: String, miner: MinerID, at now: MonotonicTime) -> Bool {
+    guard let lease = leases[hash], lease.miner == miner else { return false }
+    leases[hash]?.deadline = now + lease.term
+    return true
   }
 
   mutating func end(hash: String) -> Lease? { leases.removeValue(forKey: hash) }

@@ -82,11 +82,14 @@ struct JobRoutes {
   private func tries(_ request: Request, _ context: AppContext) async throws -> Response {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
     let id = try market.jobID(context)
-    let tries = try await market.store.read { store in
+    let (tries, refused) = try await market.store.read { store in
       _ = try store.ownJob(id, of: identity.account)
-      return try store.tries(of: id)
+      return (try store.tries(of: id), try store.refusedReports(of: id))
     }
-    return .json(["job_id": .string(id.rawValue), "tries": .array(tries.map(\.document))])
+    return .json([
+      "job_id": .string(id.rawValue), "tries": .array(tries.map(\.document)),
+      "refused_reports": .array(refused.map(\.document)),
+    ])
   }
 
   private func cancel(_ request: Request, _ context: AppContext) async throws -> Response {

@@ -14,12 +14,16 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
   let routes: RouteTable
   /// Bytes of path and query; more is 414.
   let targetLimit: Int
+  let limiter: RateLimiter
   let log: Logger
 
   func respond(to request: Request, context: AppContext) async throws -> Response {
     let id = Self.requestID(request)
     var response: Response
     do {
+      if !Self.unlimited.contains(request.uri.path) {
+        try limiter.check(key: request.apiKey, address: context.remoteAddress?.ipAddress)
+      }
       guard request.uri.string.utf8.count <= targetLimit else {
         throw Problem(414, "target_too_long", "path and query may have at most \(targetLimit) bytes")
       }
@@ -53,6 +57,9 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
       ])
     return response
   }
+
+  /// Whoever watches over the coordinator must see it under any load.
+  private static var unlimited: Set<String> { ["/healthz", "/readyz", "/metrics"] }
 
   /// The caller's id when it is one (letters, digits, `-`, `_`, at most 64), else a new one.
   private static func requestID(_ request: Request) -> String {
@@ -125,6 +132,15 @@ extension MarketError {
     switch self {
     case .jobNotFound: .notFound("job")
     case .accountNotFound: .notFound("account")
+    case .keyNotFound: .notFound("key")
+    case .minerNotFound: .notFound("miner")
+    case .nameTaken(let name):
+      Problem(
+        409, "name_taken", "there is an account named \(name)", errors: [FieldError("/name", "is taken")])
+    case .lastAdminKey:
+      Problem(409, "last_admin_key", "this is the last admin key; make another before you revoke it")
+    case .minerHolds(let count):
+      Problem(409, "miner_holds_jobs", "the miner still works on \(count) jobs; drain it first, or force it")
     case .refused(let refusal):
       Problem(
         409, "state_forbids", refusal.description, extra: JSONObject([("job_status", .string(refusal.state.rawValue))]))

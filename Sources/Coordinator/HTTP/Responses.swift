@@ -51,6 +51,7 @@ extension HTTPField.Name {
   static let idempotentReplay = name("Idempotent-Replay")
   static let reprDigest = name("Repr-Digest")
   static let uploadOffset = name("Upload-Offset")
+  static let minerID = name("X-Miner-ID")
   static let leaseToken = name("X-Lease-Token")
   static let checksum = name("X-Checksum-Sha256")
   static let logOffset = name("X-Log-Offset")

@@ -47,9 +47,11 @@ struct ResultRoutes {
 
   private func result(_ request: Request, _ context: AppContext) async throws -> Response {
     let job = try await finishedJob(request, context)
+    let receipt = try await market.store.read { try $0.receipt(of: job) }
     return .json([
       "job_id": .string(job.id.rawValue), "status": .string(job.state.rawValue),
-      "state": .string(job.state.aitbcWord), "result": job.result ?? .null, "receipt": .null,
+      "state": .string(job.state.aitbcWord), "result": job.result ?? .null,
+      "receipt": try market.signedReceipt(receipt),
       "exit_code": JSONValue(job.exitCode), "error": JSONValue(job.error?.text),
       "error_detail": job.error?.json ?? .null,
     ])

@@ -20,6 +20,7 @@ struct SystemRoutes {
     router.get("/v1/keys") { _, _ in Response.json(keys) }
     router.get("/v1/miners") { request, _ in try await miners(request) }
     router.get("/v1/account") { request, _ in try await account(request) }
+    router.get("/v1/miners/:id/earnings") { request, context in try await earnings(request, context) }
   }
 
   /// 200 when requests can be served: started, not stopping, and the store answers.
@@ -41,10 +42,7 @@ struct SystemRoutes {
 
   /// The fleet: public facts only.
   private func miners(_ request: Request) async throws -> Response {
-    guard let key = request.apiKey, market.authenticator.identity(of: key) != nil else {
-      _ = try market.authenticator.require(.client, key: request.apiKey)
-      throw Problem(401, "invalid_api_key", "invalid api key")
-    }
+    _ = try market.authenticator.require(key: request.apiKey)
     let records = try await market.store.read { try $0.miners() }
     let members = Dictionary(market.dispatcher.members.map { ($0.record.id, $0) }, uniquingKeysWith: { $1 })
     return .json([
@@ -58,19 +56,31 @@ struct SystemRoutes {
     ])
   }
 
+  /// Plan, quota and spend; for a miner's key, what the account's miners earned.
   private func account(_ request: Request) async throws -> Response {
-    let identity = try market.authenticator.require(.client, key: request.apiKey)
-    let (account, pending) = try await market.store.read { store in
+    let identity = try market.authenticator.require(key: request.apiKey)
+    let document = try await market.store.read { store -> JSONValue in
       guard let account = try store.account(identity.account) else { throw MarketError.accountNotFound }
-      return (account, try store.pendingCount(account: account.id))
+      guard identity.role == .miner else { return try AccountDocument(account, in: store).json }
+      var object = account.document.object ?? JSONObject()
+      let own = try store.miners().filter { $0.account == account.id }
+      object.append("earnings", .array(try own.map { try store.earnings(of: $0) }))
+      return .object(object)
     }
-    return .json([
-      "account_id": .string(account.id.rawValue), "name": .string(account.name), "plan": .string(account.plan.rawValue),
-      "retention_days": .integer(account.plan.retention.whole / 86_400),
-      "quota": [
-        "pending_jobs": .integer(Int64(pending)), "pending_jobs_limit": .integer(Int64(account.plan.pendingJobLimit)),
-      ],
-    ])
+    return .json(document)
+  }
+
+  private func earnings(_ request: Request, _ context: AppContext) async throws -> Response {
+    let identity = try market.authenticator.require(key: request.apiKey)
+    guard identity.role != .client else { throw Problem(403, "wrong_role", "this needs a miner key") }
+    guard let id = context.parameters.get("id").flatMap({ MinerID($0) }) else { throw MarketError.minerNotFound }
+    let document = try await market.store.read { store in
+      guard let miner = try store.miner(id), miner.account == identity.account || identity.role == .admin else {
+        throw MarketError.minerNotFound
+      }
+      return try store.earnings(of: miner)
+    }
+    return .json(document)
   }
 }
 
@@ -79,6 +89,17 @@ final class Readiness: Sendable {
   private let flag = Atomic<Bool>(false)
   var isReady: Bool { flag.load(ordering: .acquiring) }
   func set(_ isReady: Bool) { flag.store(isReady, ordering: .releasing) }
+}
+
+extension MarketReader {
+  /// What a miner has been credited with, all fees off.
+  func earnings(of miner: MinerRecord) throws -> JSONValue {
+    let balance = try balance(of: miner.id.rawValue)
+    return [
+      "miner_id": .string(miner.id.rawValue), "name": .string(miner.name),
+      "earned": .string(balance.amount.description), "paid_jobs": .integer(Int64(balance.lines)),
+    ]
+  }
 }
 
 extension MinerRecord {

@@ -66,10 +66,7 @@ extension UploadRoutes {
 
   /// Miners fetch inputs, clients may look at their own again. The digest is the right to read: who knows it has it.
   private func getBlob(_ request: Request, _ context: AppContext) async throws -> Response {
-    guard let key = request.apiKey, market.authenticator.identity(of: key) != nil else {
-      _ = try market.authenticator.require(.miner, key: request.apiKey)
-      throw Problem(401, "invalid_api_key", "invalid api key")
-    }
+    _ = try market.authenticator.require(key: request.apiKey)
     let digest = try digest(context)
     guard let blob = try await market.store.read({ try $0.blob(digest.hex) }) else { throw Problem.notFound("blob") }
     let file = try await market.blockingly { [files = market.files] in try files.readBlob(digest) }

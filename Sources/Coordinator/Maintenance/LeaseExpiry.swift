@@ -12,7 +12,8 @@ struct LeaseExpiry: MaintenanceService {
     for (lease, link) in market.dispatcher.overdueLeases() {
       market.log.warning(
         "lease ran out", metadata: ["job": "\(lease.job)", "try": "\(lease.tryNumber)", "miner": "\(lease.miner)"])
-      if lease.isRevoked, lease.stop?.reason == .timeout {
+      let isOver = market.polling[lease.miner]?.hasTimedOut(lease.hash) == true
+      if isOver || (lease.isRevoked && lease.stop?.reason == .timeout) {
         try await market.timeOut(lease)
       } else {
         try await market.lose(lease, reason: Self.reason(lease))

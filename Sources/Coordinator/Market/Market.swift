@@ -19,6 +19,9 @@ final class Market: Sendable {
   let logs: LogBook
   let packages: Packager
   let hub: PushHub
+  let polling = PollingMiners()
+  /// The coordinator's own: receipts and manifests are signed with it.
+  let signingKey: Ed25519PrivateKey
   /// For file work that blocks.
   let blocking: NIOThreadPool
 
@@ -32,6 +35,7 @@ final class Market: Sendable {
     self.clock = clock
     self.log = log
     self.hub = hub
+    self.signingKey = signingKey
     self.blocking = blocking
     authenticator = Authenticator()
     dispatcher = Dispatcher(

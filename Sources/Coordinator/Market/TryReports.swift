@@ -17,14 +17,17 @@ enum ReportOutcome: Sendable {
 
 extension Market {
   /// Checks that everything the report names has arrived whole, makes it durable, and ends the try.
-  func end(_ report: TryReport, lease: LeaseTable.Lease) async throws -> ReportOutcome {
+  /// - usage: in place of the report's own figures, as a REST miner said it.
+  func end(
+    _ report: TryReport, lease: LeaseTable.Lease, usage: JSONValue? = nil
+  ) async throws -> ReportOutcome {
     let facts = [(LogStream.stdout, report.stdout), (LogStream.stderr, report.stderr)]
     let missing = try await logs.finish(lease, facts: facts)
     guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
     let end = tryEnd(of: report, resultLimit: configuration.inlineResultLimit)
     let backoff = retryDelay(after: lease.tryNumber)
     let progress = progress.percent(of: lease.job, tryNumber: lease.tryNumber)
-    let now = clock.now
+    let (now, fee) = (clock.now, configuration.fee)
     do {
       let job = try await store.write { market in
         let known = Dictionary(
@@ -37,8 +40,8 @@ extension Market {
         return try EndTry(
           leaseHash: lease.hash, miner: lease.miner, end: end,
           facts: EndTry.Facts(
-            usage: report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr)),
-          progress: progress, backoff: backoff, now: now
+            usage: usage ?? report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr)),
+          progress: progress, backoff: backoff, fee: fee, now: now
         ).run(in: market)
       }
       settle(job, lease: lease, hasFiles: report.hasFiles)
@@ -55,12 +58,13 @@ extension Market {
 
   /// The lease of a try ran out: the miner is lost for it.
   func lose(_ lease: LeaseTable.Lease, reason: String) async throws {
-    let now = clock.now
+    let (now, fee) = (clock.now, configuration.fee)
     let backoff = retryDelay(after: lease.tryNumber)
     do {
       let job = try await store.write { market in
-        try EndTry(leaseHash: lease.hash, miner: nil, end: .lost(reason: reason), backoff: backoff, now: now)
-          .run(in: market)
+        try EndTry(
+          leaseHash: lease.hash, miner: nil, end: .lost(reason: reason), backoff: backoff, fee: fee, now: now
+        ).run(in: market)
       }
       settle(job, lease: lease, hasFiles: true)
     } catch MarketError.staleLease {
@@ -68,15 +72,17 @@ extension Market {
     }
   }
 
-  /// The miner let it run past its time-out, and its lease was taken back.
+  /// The miner let it run past its time-out and did not end it; its lease was taken back.
   func timeOut(_ lease: LeaseTable.Lease) async throws {
-    let now = clock.now
+    let (now, fee) = (clock.now, configuration.fee)
     let backoff = retryDelay(after: lease.tryNumber)
-    let error = JobError(.timeout, "it ran longer than its timeout_seconds, and the miner did not end it")
     do {
       let job = try await store.write { market in
-        try EndTry(leaseHash: lease.hash, miner: nil, end: .failed(error, exitCode: nil), backoff: backoff, now: now)
-          .run(in: market)
+        guard let limit = try market.job(lease.job)?.specification.timeout else { throw MarketError.jobNotFound }
+        let error = JobError(.timeout, "it ran longer than \(limit.whole) s, and the miner did not end it")
+        return try EndTry(
+          leaseHash: lease.hash, miner: nil, end: .failed(error, exitCode: nil), backoff: backoff, fee: fee, now: now
+        ).run(in: market)
       }
       settle(job, lease: lease, hasFiles: true)
     } catch MarketError.staleLease {
@@ -94,13 +100,13 @@ extension Market {
   }
 
   /// The miner gave an assignment back unstarted.
-  func refuse(_ lease: LeaseTable.Lease, reason: String) async throws {
-    let now = clock.now
+  func refuse(_ lease: LeaseTable.Lease, reason: String, backoff: Seconds = Seconds(1)) async throws {
+    let (now, fee) = (clock.now, configuration.fee)
     do {
       let job = try await store.write { market in
         try EndTry(
           leaseHash: lease.hash, miner: lease.miner, end: .refused(reason: String(reason.prefix(512))),
-          backoff: Seconds(1), now: now
+          backoff: backoff, fee: fee, now: now
         ).run(in: market)
       }
       settle(job, lease: lease, hasFiles: false)

@@ -25,6 +25,10 @@ final class MinerSession: MinerLink {
   private static let closeUnexpected = CloseCode(4500)
   /// Its own newer connection took its place.
   private static let closeReplaced = CloseCode(4510)
+  /// Its key was revoked.
+  private static let closeUnauthorized = CloseCode(4501)
+  /// An administrator removed it.
+  private static let closeRemoved = CloseCode(4511)
 
   init(market: Market, identity: Identity, stream: WebSocketStream) {
     self.market = market
@@ -38,6 +42,15 @@ final class MinerSession: MinerLink {
   }
 
   func replace() { stream.close(code: Self.closeReplaced, reason: "another connection of this miner") }
+
+  var keyHash: String { identity.keyHash }
+
+  func dismiss(_ reason: MinerDismissal) {
+    switch reason {
+    case .keyRevoked: stream.close(code: Self.closeUnauthorized, reason: "the API key was revoked")
+    case .removed: stream.close(code: Self.closeRemoved, reason: "the miner was removed")
+    }
+  }
 
   /// Serves the connection until it ends.
   func run() async {
@@ -100,6 +113,9 @@ extension MinerSession {
       throw error
     }
     market.dispatcher.welcomed(record.id, connection: answer.connection)
+    if record.isDraining { send(.drain) }
+    // It may have been revoked between its check and here, when no list had this connection.
+    if !market.authenticator.isValid(keyHash: keyHash) { dismiss(.keyRevoked) }
     return (record.id, answer.connection)
   }
 
@@ -140,9 +156,7 @@ extension MinerSession {
   /// A try that the rows give to this miner but that it does not name. A miner that forgot everything may have started
   /// it: the try counts. One that remembers never got it: it goes back for nothing.
   private func giveBack(_ attempt: TryRecord, isFresh: Bool) async throws {
-    let lease = LeaseTable.Lease(
-      hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner,
-      deadline: market.clock.monotonic, token: nil)
+    let lease = LeaseTable.Lease(ending: attempt, at: market.clock.monotonic)
     if isFresh || attempt.startedAt != nil {
       try await market.lose(lease, reason: "the miner was started anew and lost it")
     } else {
@@ -204,7 +218,11 @@ extension MinerSession {
       let report = ProgressBoard.Report(tryNumber: lease.tryNumber, percent: percent, message: text)
       publish(market.progress.report(lease.job, report, at: market.clock.now))
     case .started(let token):
-      guard let lease = own(token, of: miner) else { return nil }
+      guard let lease = own(token, of: miner) else {
+        return { [self] in
+          await market.noteRefused(.started, token: token, of: miner, said: message.json.canonical)
+        }
+      }
       return { [self] in await start(lease) }
     case .refuse(let token, let reason):
       guard let lease = own(token, of: miner) else { return nil }
@@ -212,7 +230,7 @@ extension MinerSession {
     case .done(let report), .failed(let report):
       guard let lease = own(report.lease, of: miner) else {
         send(.settled(lease: report.lease, accepted: false))
-        return nil
+        return { [self] in await noteRefused(report, of: miner) }
       }
       return { [self] in await end(report, lease) }
     }
@@ -263,7 +281,9 @@ extension MinerSession {
     do {
       switch try await market.end(report, lease: lease) {
       case .settled: send(.settled(lease: report.lease, accepted: true))
-      case .stale: send(.settled(lease: report.lease, accepted: false))
+      case .stale:
+        send(.settled(lease: report.lease, accepted: false))
+        await noteRefused(report, of: lease.miner)
       case .incomplete(let what, let logs):
         for (stream, offset) in logs { send(.logAck(lease: report.lease, stream: stream, offset: offset)) }
         send(.error(code: "incomplete", message: what, lease: report.lease))
@@ -272,6 +292,13 @@ extension MinerSession {
       log.error("can't end a try", metadata: ["job": "\(lease.job)", "error": "\(error)"])
       send(.error(code: "not_settled", message: "could not be made durable; report again", lease: report.lease))
     }
+  }
+
+  /// A late or foreign report is kept as evidence.
+  private func noteRefused(_ report: TryReport, of miner: MinerID) async {
+    let message: MinerMessage = report.error == nil ? .done(report) : .failed(report)
+    await market.noteRefused(
+      report.error == nil ? .result : .failure, token: report.lease, of: miner, said: message.json.canonical)
   }
 
   private func settle(_ token: String, _ body: @Sendable () async throws -> Void) async {

@@ -23,7 +23,7 @@ public enum FeedCloseCode: UInt16, CaseIterable, Hashable, Sendable {
   case tooManyConnections = 4030
   /// Too many messages that were no command.
   case malformed = 4500
-  /// The key of an `auth` message is unknown.
+  /// The key of an `auth` message is unknown, or the feed's key was revoked.
   case unauthorized = 4501
   /// No such job, or another account's.
   case jobNotFound = 4504

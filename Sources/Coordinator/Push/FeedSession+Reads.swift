@@ -1,4 +1,5 @@
 import Clocks
+import Cryptography
 import Marketplace
 import NIOCore
 import Store
@@ -10,12 +11,14 @@ extension FeedSession {
   func authenticate(_ key: String) {
     let scope = machine.scope
     let ticket = ticket
+    keyHash = SHA256.hash(key.utf8).hex
     read { source -> FeedIdentity in
       guard let account = try await source.account(forKey: key) else { return .unknownKey }
       if case .job(let job) = scope, try await !source.owns(account: account, job: job) { return .notOwner }
       return ticket?.claim(account) == false ? .full : .account(account)
     } then: { session, identity in
       session.perform(session.machine.authenticated(identity))
+      session.closeIfRevoked()
     }
   }
 

@@ -22,6 +22,8 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
   private(set) var connection: WebSocketConnection?
   private var part: LoopHub?
   private(set) var topic: TopicKey?
+  /// Of the key that opened the feed.
+  var keyHash: String?
   /// Its place among the topic's readers; the ``LoopHub`` keeps it.
   var index = 0
   private var isPumping = false
@@ -42,6 +44,7 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
     part = hub.part(for: connection.eventLoop)
     guard !hub.isStopping else { return restart() }
     perform(machine.opened(account: account))
+    closeIfRevoked()
   }
 
   func received(text: ByteBuffer) {
@@ -94,6 +97,17 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
   }
 
   func restart() { perform(machine.close(.restart, hub.restartReason)) }
+
+  func revoke(_ hash: String) {
+    guard keyHash == hash else { return }
+    perform(machine.refuse("unauthorized", "the API key was revoked", close: .unauthorized))
+  }
+
+  /// The key may have been revoked between its check and the feed's opening.
+  func closeIfRevoked() {
+    guard let keyHash, hub.withState({ $0.revoked.contains(keyHash) }) else { return }
+    revoke(keyHash)
+  }
 
   // MARK: Actions
 

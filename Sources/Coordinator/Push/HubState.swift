@@ -47,6 +47,8 @@ struct HubState: Sendable {
   var market: Coalescer<TopicKey, FeedMessage>
   var isTimerSet = false
   var isStopping = false
+  /// Hashes of the keys that were revoked in this process's life.
+  var revoked: Set<String> = []
   var slowClosed = 0
 
   init(limits: FeedLimits, published: Int64) {

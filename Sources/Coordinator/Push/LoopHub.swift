@@ -127,6 +127,7 @@ final class LoopHub: @unchecked Sendable {
 
   func sweepSoon() { onLoop { $0.sweep() } }
   func stopSoon() { onLoop { part in part.forEach { $0.restart() } } }
+  func revokeSoon(_ keyHash: String) { onLoop { part in part.forEach { $0.revoke(keyHash) } } }
 
   /// Called by the hub, which is kept until the task has run.
   private func onLoop(_ body: @escaping @Sendable (LoopHub) -> Void) {

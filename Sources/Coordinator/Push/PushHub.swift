@@ -48,10 +48,22 @@ public final class PushHub: Sendable {
   ///   - account: nil: only market figures until an `auth` message. For a job's feed the caller has checked that the
   ///     job is the account's.
   ///   - resume: from the URL; nil: begin with a snapshot.
+  ///   - keyHash: of the key that the handshake carried, for ``revoke(keyHash:)``.
   public func session(
-    scope: FeedScope, account: AccountID?, resume: FeedResume?, ticket: FeedTicket
+    scope: FeedScope, account: AccountID?, resume: FeedResume?, ticket: FeedTicket, keyHash: String? = nil
   ) -> any WebSocketSession {
-    FeedSession(hub: self, scope: scope, account: account, resume: resume, ticket: ticket)
+    let session = FeedSession(hub: self, scope: scope, account: account, resume: resume, ticket: ticket)
+    session.keyHash = keyHash
+    return session
+  }
+
+  /// Closes the feeds that a key opened (4501); feeds whose handshake is still under way are closed as they open.
+  public func revoke(keyHash: String) {
+    let loops = withState { state in
+      state.revoked.insert(keyHash)
+      return state.loops
+    }
+    for loop in loops { loop.revokeSoon(keyHash) }
   }
 
   // MARK: Publishing

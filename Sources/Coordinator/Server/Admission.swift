@@ -33,16 +33,19 @@ struct Admission: Sendable {
           await MinerSession(market: market, identity: identity, stream: stream).run()
         }
       })
-    case .account(let identity): return feed(.account, identity?.account, resume, target, address)
-    case .job(let job, let identity): return feed(.job(job), identity.account, resume, target, address)
+    case .account(let identity): return feed(.account, identity, resume, target, address)
+    case .job(let job, let identity): return feed(.job(job), identity, resume, target, address)
     }
   }
 
   private func feed(
-    _ scope: FeedScope, _ account: AccountID?, _ resume: FeedResume?, _ target: FeedGate.Target,
+    _ scope: FeedScope, _ identity: Identity?, _ resume: FeedResume?, _ target: FeedGate.Target,
     _ address: SocketAddress?
   ) -> WebSocketAdmission {
     guard let ticket = try? gate.ticket(target, address: address?.ipAddress) else { return .refuse }
-    return .accept(session: { market.hub.session(scope: scope, account: account, resume: resume, ticket: ticket) })
+    return .accept(session: {
+      market.hub.session(
+        scope: scope, account: identity?.account, resume: resume, ticket: ticket, keyHash: identity?.keyHash)
+    })
   }
 }

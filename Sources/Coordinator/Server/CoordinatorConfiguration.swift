@@ -19,6 +19,10 @@ public struct CoordinatorConfiguration: Sendable {
 
   /// How long a miner keeps a job without a sign of life. Default 15 s.
   public var leaseTerm = Seconds(15)
+  /// How long a miner that speaks REST keeps a job without a sign of life: 30 s by default, AITBC's own number.
+  public var restLeaseTerm: Seconds { Dispatcher.restTerm(leaseTerm) }
+  /// The market's share of every charge. Default: none.
+  public var fee = FeeRate.none
   /// How often miners are told to renew. A third of the lease leaves room for two lost messages.
   public var heartbeat: Seconds { Seconds(milliseconds: max(200, leaseTerm.milliseconds / 5)) }
 
@@ -26,6 +30,9 @@ public struct CoordinatorConfiguration: Sendable {
   public var runningLimit: Int?
   /// Jobs that one `POST /v1/jobs:cancel` touches at most. Default 10,000.
   public var bulkCancelLimit = 10_000
+  /// Requests in a second from one key, or from one address without a key; 0: no limit. Default 10,000.
+  public var rateLimit: Int64 = 10_000
+
   /// Largest JSON body of one request. Default 2 MiB.
   public var bodyLimit = 2 * 1024 * 1024
   /// Largest body of a batch. Default 32 MiB.

@@ -83,6 +83,10 @@ public enum CoordinatorServer {
     LogRoutes(market: market).add(to: router)
     UploadRoutes(market: market).add(to: router)
     SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
+    ReceiptRoutes(market: market).add(to: router)
+    AdminRoutes(market: market).add(to: router)
+    AdminMinerRoutes(market: market).add(to: router)
+    RestMinerRoutes(market: market).add(to: router)
     FeedRoutes(gate: gate).add(to: router)
     StaticFiles(directory: webDirectory(configuration)).add(to: router)
     let routes = RouteTable(router)
@@ -91,7 +95,8 @@ public enum CoordinatorServer {
     let admission = Admission(market: market, gate: gate, origins: origins)
     let application = Application(
       responder: MarketResponder(
-        inner: router.buildResponder(), routes: routes, targetLimit: configuration.targetLimit, log: log),
+        inner: router.buildResponder(), routes: routes, targetLimit: configuration.targetLimit,
+        limiter: RateLimiter(rate: configuration.rateLimit, clock: market.clock), log: log),
       server: HTTPServerBuilder { responder in
         MarketChannel(
           responder: responder, idleTimeout: idle, drainLimit: configuration.drainLimit, drainTimeout: drain,
@@ -156,7 +161,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(),
+              UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(), PollingSweep(), LedgerWatch(),
             ]
           ).run()
         }
@@ -166,6 +171,7 @@ private struct Housekeeping: Service {
           await group.waitForAll()
         } onCancelOrGracefulShutdown: {
           readiness.set(false)
+          market.polling.stop()
           market.hub.shutdown()
         }
       }

@@ -15,6 +15,9 @@ extension MarketplaceClient {
     try await transport.call(APIRequest(.get, path(id, "manifest"))).body
   }
 
+  /// The signed receipt of a job that was charged for; 404 for others. `Receipt.verify` checks it.
+  public func receipt(_ id: String) async throws -> JSONValue { try await get(path(id, "receipt")) }
+
   /// The public keys that sign results, those of the past too.
   public func signingKeys() async throws -> JSONValue { try await get(APIPath("keys")) }
 

@@ -31,6 +31,10 @@ public struct MinerConfiguration: Sendable {
   /// Jobs that ask for the network get it. Without a sandbox they all have it. Default false.
   public var allowsNetwork = false
   public var limits = ProcessLimits()
+  /// For all processes of one try together; needs control groups.
+  public var groupLimits = GroupLimits()
+  /// Gives each try a control group where the machine lets us. Default true.
+  public var usesControlGroups = true
   /// `PATH` of jobs.
   public var searchPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -76,6 +76,8 @@ public final class MinerDaemon: Sendable {
       mode: configuration.sandbox, readable: configuration.sandboxReadable,
       hidden: configuration.sandboxHidden + [work.path], executable: configuration.supervisorExecutable
     ).run(logger: logger)
+    let groups = try controlGroups(work)
+    defer { groups?.close() }
     var client = ClientConfiguration(url: configuration.url, apiKey: configuration.apiKey)
     client.userAgent = "aitbc-miner/" + configuration.version
     client.clock = clock
@@ -83,7 +85,7 @@ public final class MinerDaemon: Sendable {
     let transport = HTTPTransport(client)
     let inference = inferenceTransport()
     let services = TryServices(
-      configuration: configuration, work: work, runners: runners(sandbox, inference),
+      configuration: configuration, work: work, runners: runners(sandbox, groups, inference),
       inputs: InputFetcher(transport: transport, clock: clock, timeout: configuration.inputTimeout),
       uploader: ArtifactUploader(
         destination: transfers?.destination ?? HTTPArtifactDestination(transport: transport)),
@@ -149,11 +151,13 @@ public final class MinerDaemon: Sendable {
     }
   }
 
-  private func runners(_ sandbox: Sandbox, _ inference: HTTPTransport?) -> [String: any Runner] {
+  private func runners(
+    _ sandbox: Sandbox, _ groups: ControlGroups?, _ inference: HTTPTransport?
+  ) -> [String: any Runner] {
     let settings = ProcessRunner.Settings(
-      sandbox: sandbox, limits: configuration.limits, searchPath: configuration.searchPath,
-      allowsNetwork: configuration.allowsNetwork, stopGrace: configuration.stopGrace,
-      executable: configuration.supervisorExecutable)
+      sandbox: sandbox, limits: configuration.limits, groups: groups, groupLimits: configuration.groupLimits,
+      searchPath: configuration.searchPath, allowsNetwork: configuration.allowsNetwork,
+      stopGrace: configuration.stopGrace, executable: configuration.supervisorExecutable)
     var runners: [String: any Runner] = ["process": ProcessRunner(settings: settings, template: nil)]
     for template in configuration.runners {
       runners[template.name] = ProcessRunner(settings: settings, template: template)
@@ -162,6 +166,30 @@ public final class MinerDaemon: Sendable {
       runners["inference"] = InferenceRunner(transport: inference, key: configuration.inferenceKey, clock: clock)
     }
     return runners
+  }
+
+  /// The miner's control groups; nil, with the reason in the log, where it can have none. Throws
+  /// ``InvalidConfiguration`` when the operator wants limits that only they can set.
+  private func controlGroups(_ work: WorkDirectory) throws -> ControlGroups? {
+    guard configuration.usesControlGroups else { return nil }
+    let wanted = configuration.groupLimits
+    do {
+      let groups = try ControlGroups.open(name: work.groupName)
+      guard groups.canLimit || wanted.isEmpty else {
+        groups.close()
+        throw ControlGroups.Unavailable(
+          description: "the controllers memory, pids and cpu are not handed down to this process")
+      }
+      logger.notice(
+        "jobs run in control groups", metadata: ["path": "\(groups.path)", "limits": "\(groups.canLimit)"])
+      return groups
+    } catch let reason as ControlGroups.Unavailable {
+      guard wanted.isEmpty else {
+        throw InvalidConfiguration("--job-memory, --job-processes and --job-cpus need control groups: \(reason)")
+      }
+      logger.notice("jobs run without control groups", metadata: ["reason": "\(reason)"])
+      return nil
+    }
   }
 
   /// No key of ours goes to the inference service, and one answer may take as long as a job.

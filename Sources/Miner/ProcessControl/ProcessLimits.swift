@@ -1,3 +1,22 @@
+/// What all processes of one try together may use, where control groups can limit it. Nil: no limit of the operator's;
+/// a job's own `memory_mb` and `cpus` hold besides.
+public struct GroupLimits: Hashable, Sendable {
+  /// Bytes.
+  public var memory: Int64?
+  /// Processes and threads.
+  public var processes: Int64?
+  /// Thousandths of a processor.
+  public var millicpus: Int64?
+
+  public init(memory: Int64? = nil, processes: Int64? = nil, millicpus: Int64? = nil) {
+    self.memory = memory
+    self.processes = processes
+    self.millicpus = millicpus
+  }
+
+  var isEmpty: Bool { memory == nil && processes == nil && millicpus == nil }
+}
+
 /// What one payload may use at most (`setrlimit(2)`). Nil leaves what the miner itself was given; a limit above the
 /// miner's own is lowered to it. Core dumps are always off.
 public struct ProcessLimits: Hashable, Sendable {

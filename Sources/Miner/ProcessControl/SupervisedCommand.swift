@@ -11,6 +11,8 @@ public struct SupervisedCommand: Sendable {
   /// The sandbox's command line up to its `--`; empty runs the payload bare. See ``Bubblewrap``.
   public var sandbox: [String] = []
   public var limits = ProcessLimits()
+  /// Nil: the program stays in the miner's own control group.
+  public var group: ControlGroup?
   /// How long it may run before it is ended. Nil: as long as it likes.
   public var timeout: Seconds?
   /// Between TERM and KILL when the timeout strikes. Default 10 s.
@@ -50,6 +52,12 @@ public struct SupervisedCommand: Sendable {
     try encoder.append("F", limits.fileSize)
     try encoder.append("N", limits.openFiles)
     try encoder.append("P", limits.processes)
+    if let group {
+      try encoder.append("c", group.path, "control group")
+      try encoder.append("m", group.memory)
+      try encoder.append("p", group.processes)
+      try encoder.append("u", group.millicpus)
+    }
     try encoder.append("t", timeout.map { max(1, $0.milliseconds) })
     try encoder.append("g", max(0, timeoutGrace.milliseconds))
     try encoder.append("n", Int64(min(19, max(0, limits.niceness))))

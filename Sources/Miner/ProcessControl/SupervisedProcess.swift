@@ -50,11 +50,13 @@ public final class SupervisedProcess: Sendable {
       throw FileError(path: executable, operation: "spawn", code: code)
     }
     return SupervisedProcess(
-      pid: pid, readers: readers, control: control.near, marker: command.marker, loop: group.next())
+      pid: pid, readers: readers, control: control.near, marker: command.marker, group: command.group,
+      loop: group.next())
   }
 
   private init(
-    pid: pid_t, readers: Readers, control: consuming Descriptor, marker: String?, loop: any EventLoop
+    pid: pid_t, readers: Readers, control: consuming Descriptor, marker: String?, group: ControlGroup?,
+    loop: any EventLoop
   ) {
     supervisor = pid
     stdout = readers.stdout
@@ -65,7 +67,7 @@ public final class SupervisedProcess: Sendable {
     // The one task of its own: it must read the status and reap the supervisor even when nobody waits for the end.
     let (started, ended) = (startedPromise, endPromise)
     Task {
-      let end = await Self.watch(readers.status, pid: pid, marker: marker, started: started)
+      let end = await Self.watch(readers.status, pid: pid, marker: marker, group: group, started: started)
       started.succeed(false)
       ended.succeed(end)
     }
@@ -102,7 +104,7 @@ public final class SupervisedProcess: Sendable {
   }
 
   private static func watch(
-    _ status: PipeReader, pid: pid_t, marker: String?, started: EventLoopPromise<Bool>
+    _ status: PipeReader, pid: pid_t, marker: String?, group: ControlGroup?, started: EventLoopPromise<Bool>
   ) async -> ProcessEnd {
     var end: ProcessEnd?
     var text = ""
@@ -123,7 +125,9 @@ public final class SupervisedProcess: Sendable {
     _ = try? await NIOThreadPool.singleton.runIfActive {
       var state: Int32 = 0
       while waitpid(pid, &state, 0) < 0 && errno == EINTR {}
-      if final.outcome == .supervisorLost, let marker { _ = aitbc_kill_marked(marker, 200) }
+      guard final.outcome == .supervisorLost else { return }
+      group?.end()
+      if let marker { _ = aitbc_kill_marked(marker, 200) }
     }
     return final
   }

@@ -10,6 +10,8 @@ struct ProcessRunner: Runner {
   struct Settings: Sendable {
     var sandbox: Sandbox
     var limits: ProcessLimits
+    var groups: ControlGroups?
+    var groupLimits: GroupLimits
     var searchPath: String
     var allowsNetwork: Bool
     var stopGrace: Seconds
@@ -76,6 +78,7 @@ struct ProcessRunner: Runner {
     command.limits = settings.limits
     command.timeout = specification.timeout
     command.timeoutGrace = settings.stopGrace
+    command.group = group(for: context)
     command.label = "\(context.assignment.job).\(context.assignment.tryNumber)"
     if case .bubblewrap(let bubblewrap) = settings.sandbox {
       let profile = Bubblewrap.Profile(
@@ -85,6 +88,19 @@ struct ProcessRunner: Runner {
       command.sandbox = bubblewrap.commandLine(for: profile)
     }
     return command
+  }
+
+  /// The try's control group. What the job asks for is also what it gets; the operator's limits hold for all.
+  private func group(for context: RunContext) -> ControlGroup? {
+    guard let groups = settings.groups else { return nil }
+    var group = groups.group("\(context.assignment.job).\(context.assignment.tryNumber)")
+    guard groups.canLimit else { return group }
+    let constraints = context.specification.constraints
+    let limits = settings.groupLimits
+    group.memory = [constraints.memoryMiB.map { Int64($0) << 20 }, limits.memory].compactMap(\.self).min()
+    group.millicpus = [constraints.cpus.map { Int64($0) * 1_000 }, limits.millicpus].compactMap(\.self).min()
+    group.processes = limits.processes
+    return group
   }
 
   /// The job's own variables may replace the common ones, never those that are the contract's.

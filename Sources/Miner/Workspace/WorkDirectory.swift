@@ -17,6 +17,9 @@ public final class WorkDirectory: Sendable {
 
   public var jobs: String { path + "/jobs" }
 
+  /// Names this folder's control groups: the same after a restart, and no other folder's.
+  var groupName: String { String(SHA256.hash("aitbc-group\n\(path)".utf8).hex.prefix(16)) }
+
   /// Opens or makes the folder and clears what an earlier miner left. Throws ``WorkDirectoryInUse`` and ``FileError``.
   public static func open(_ path: String, clock: any MarketClock) async throws -> WorkDirectory {
     // A process that is being spawned shares the lock for the instant before its exec: a dead miner's last one, too.

@@ -47,6 +47,9 @@ public struct Claim: Sendable {
   public func outcome(in market: any MarketTransaction) throws -> Outcome {
     var outcome = Outcome()
     guard !classes.isEmpty, !leases.isEmpty else { return outcome }
+    // Removed or drained since the caller looked: it gets nothing.
+    guard let record = try market.miner(miner), !record.isDraining else { return outcome }
+    let price = record.offer.effectivePrice
     var virtualTime = try market.virtualTime()
     var room: [AccountID: Int] = [:]
     while outcome.claimed.count < leases.count, outcome.heldBack.count < Self.holdBackLimit {
@@ -59,7 +62,7 @@ public struct Claim: Sendable {
           outcome.fullAccounts.insert(job.account)
           continue
         }
-        outcome.claimed.append(try claim(job, lease: leases[outcome.claimed.count], in: market))
+        outcome.claimed.append(try claim(job, lease: leases[outcome.claimed.count], price: price, in: market))
         virtualTime = FairQueue.advance(virtualTime, claimed: job.rank, priority: job.priority)
       }
       guard !passed.isEmpty else { break }
@@ -70,12 +73,15 @@ public struct Claim: Sendable {
     return outcome
   }
 
-  private func claim(_ job: Job, lease: String, in market: any MarketTransaction) throws -> ClaimedTry {
+  private func claim(
+    _ job: Job, lease: String, price: Money, in market: any MarketTransaction
+  ) throws -> ClaimedTry {
     let held = try market.change(job, at: now) { job throws(TransitionRefused) in
       try job.claim(by: miner, at: now)
     }
     let attempt = TryRecord(
-      job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now)
+      job: job.id, number: held.lastTry, miner: miner, leaseHash: LeaseToken.hash(lease), claimedAt: now,
+      price: price)
     try market.insert(attempt)
     return ClaimedTry(job: held, attempt: attempt, lease: lease)
   }
@@ -153,6 +159,8 @@ public struct EndTry: Sendable {
   public var progress: Int?
   /// The wait before another try.
   public var backoff: Seconds
+  /// The market's share of the charge.
+  public var fee: FeeRate
   public var now: Timestamp
   /// So many different miners, one after the other, are lost with a job before no other gets it.
   public var quarantineAfter = EndTry.defaultQuarantine
@@ -161,7 +169,7 @@ public struct EndTry: Sendable {
 
   public init(
     leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), progress: Int? = nil, backoff: Seconds,
-    now: Timestamp
+    fee: FeeRate = .none, now: Timestamp
   ) {
     self.leaseHash = leaseHash
     self.miner = miner
@@ -169,6 +177,7 @@ public struct EndTry: Sendable {
     self.facts = facts
     self.progress = progress
     self.backoff = backoff
+    self.fee = fee
     self.now = now
   }
 
@@ -205,7 +214,7 @@ public struct EndTry: Sendable {
     if case .lost = self.end, let reason = try quarantine(job, in: market) { end = .quarantined(reason: reason) }
     // A program may end before the word of its start came through.
     if case .completed = end, job.state == .assigned { job = try market.noteStarted(job, at: now) }
-    return try market.change(job, at: now) { job throws(TransitionRefused) in
+    return try market.change(job, at: now, fee: fee) { job throws(TransitionRefused) in
       if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
       try job.end(end, backoff: backoff, at: now)
     }

@@ -25,13 +25,21 @@ public enum MarketError: Error, Hashable, Sendable {
   /// The account has as many pending jobs as its plan allows.
   case quotaExceeded(limit: Int)
   case accountNotFound
+  /// Another account has the name.
+  case nameTaken(String)
+  case keyNotFound
+  /// Without it nobody could administrate.
+  case lastAdminKey
+  case minerNotFound
+  /// The miner still works on so many tries.
+  case minerHolds(count: Int)
 }
 
 extension MarketTransaction {
   /// Applies a pure change to a job, writes the row, and its event when the state changed. The only way a state
   /// changes. Throws ``MarketError/refused(_:)``.
   func change(
-    _ job: Job, at now: Timestamp, _ body: (inout Job) throws(TransitionRefused) -> Void
+    _ job: Job, at now: Timestamp, fee: FeeRate = .none, _ body: (inout Job) throws(TransitionRefused) -> Void
   ) throws -> Job {
     var changed = job
     do {
@@ -40,7 +48,7 @@ extension MarketTransaction {
       throw MarketError.refused(error)
     }
     guard changed != job else { return job }
-    if changed.state.isTerminal, !job.state.isTerminal { try settle(&changed, at: now) }
+    if changed.state.isTerminal, !job.state.isTerminal { try settle(&changed, fee: fee, at: now) }
     try update(changed)
     if changed.state != job.state { try append(JobEvent(of: changed, at: now)) }
     return changed
@@ -55,25 +63,36 @@ extension MarketTransaction {
   }
 
   /// The bookkeeping of an end: what it cost, who is paid, how long the result stays.
-  private func settle(_ job: inout Job, at now: Timestamp) throws {
+  private func settle(_ job: inout Job, fee: FeeRate, at now: Timestamp) throws {
     guard let account = try account(job.account) else { throw MarketError.accountNotFound }
     let charge = try charge(for: job)
     job.settle(cost: charge, retention: account.plan.retention)
     guard charge > .zero, let miner = job.miner else { return }
-    try post([
-      LedgerLine(job: job.id, kind: .charge, party: job.account.rawValue, amount: -charge, at: now),
-      LedgerLine(job: job.id, kind: .charge, party: miner.rawValue, amount: charge, at: now),
-    ])
+    try post(LedgerLine.charge(job.id, charge, of: account.id, to: miner, fee: fee, at: now))
   }
 
-  /// Started → ended of the accepted try: completed, or canceled after it ran. Failing is never paid, nor are lost
-  /// tries and launches that failed.
+  /// Started → ended of the accepted try at the price of its claim: completed, or canceled after it ran. Failing is
+  /// never paid, nor are lost tries and launches that failed.
   private func charge(for job: Job) throws -> Money {
     guard job.state == .completed || job.state == .canceled, let started = job.startedAt, let ended = job.completedAt,
-      let minerID = job.miner, let miner = try miner(minerID)
+      let attempt = try tryRecord(of: job.id, number: job.lastTry)
     else { return .zero }
+    guard let price = try attempt.price ?? miner(attempt.miner)?.offer.effectivePrice else { return .zero }
     return Pricing.charge(
-      milliseconds: ended.millisecondsSince(started), gpus: job.specification.constraints.devices,
-      hourly: miner.offer.effectivePrice, priority: job.priority)
+      milliseconds: ended.millisecondsSince(started), gpus: job.specification.constraints.devices, hourly: price,
+      priority: job.priority)
+  }
+}
+
+extension LedgerLine {
+  /// What a job's end moves: the client pays all of it, the miner gets it less the fee, the market the fee.
+  static func charge(
+    _ job: JobID, _ charge: Money, of account: AccountID, to miner: MinerID, fee rate: FeeRate, at now: Timestamp
+  ) -> [LedgerLine] {
+    let fee = rate.share(of: charge)
+    let shares = [(account.rawValue, -charge), (miner.rawValue, charge + -fee), (market, fee)]
+    return shares.filter { $0.1 != .zero }.map {
+      LedgerLine(job: job, kind: .charge, party: $0.0, amount: $0.1, at: now)
+    }
   }
 }

@@ -10,11 +10,14 @@ public struct Registration: Sendable {
   /// Used when the miner is new.
   public var newID: MinerID
   public var now: Timestamp
+  /// It speaks REST.
+  public var isPolling: Bool
 
   public init(
     account: AccountID, instanceHash: String, name: String, version: String, offer: MinerOffer, newID: MinerID,
-    now: Timestamp
+    now: Timestamp, isPolling: Bool = false
   ) {
+    self.isPolling = isPolling
     self.account = account
     self.instanceHash = instanceHash
     self.name = name
@@ -30,7 +33,7 @@ public struct Registration: Sendable {
       try market.miner(instanceHash: instanceHash)
       ?? MinerRecord(
         id: newID, instanceHash: instanceHash, account: account, name: name, version: version, offer: offer,
-        registeredAt: now, lastSeenAt: now)
+        registeredAt: now, lastSeenAt: now, isPolling: isPolling)
     // Another account's key with a stolen instance secret must not become that miner.
     guard miner.account == account else { throw MarketError.staleLease }
     miner.name = name
@@ -39,5 +42,19 @@ public struct Registration: Sendable {
     miner.lastSeenAt = now
     try market.save(miner)
     return (miner, try market.heldTries().filter { $0.miner == miner.id })
+  }
+}
+
+/// Forgets a miner that holds nothing. Throws ``MarketError/minerHolds(count:)`` while it holds leases.
+public struct MinerRemoval: Sendable {
+  public var miner: MinerID
+
+  public init(miner: MinerID) { self.miner = miner }
+
+  public func run(in market: any MarketTransaction) throws {
+    guard try market.miner(miner) != nil else { throw MarketError.minerNotFound }
+    let held = try market.heldTries().count { $0.miner == miner }
+    guard held == 0 else { throw MarketError.minerHolds(count: held) }
+    try market.removeMiner(miner)
   }
 }

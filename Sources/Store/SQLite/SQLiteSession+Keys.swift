@@ -12,10 +12,11 @@ extension SQLiteSession {
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, plan = excluded.plan,
         virtual_finish = excluded.virtual_finish
       """, keepsCache: true)
-    static let keys = SQL("SELECT hash, account, role, created_at, revoked_at FROM api_keys ORDER BY created_at, hash")
+    static let keys = SQL(
+      "SELECT hash, account, role, created_at, revoked_at, name FROM api_keys ORDER BY created_at, hash")
     static let saveKey = SQL(
       """
-      INSERT INTO api_keys (hash, account, role, created_at, revoked_at) VALUES (?, ?, ?, ?, ?)
+      INSERT INTO api_keys (hash, account, role, created_at, revoked_at, name) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT (hash) DO UPDATE SET revoked_at = excluded.revoked_at
         WHERE account = excluded.account AND role = excluded.role
       """)
@@ -61,7 +62,7 @@ extension SQLiteSession {
     try connection.all(Statements.keys) { row in
       APIKeyRecord(
         hash: row.text(0), account: try row.id(1), role: try row.word(2), createdAt: row.time(3),
-        revokedAt: row.optionalTime(4))
+        revokedAt: row.optionalTime(4), name: row.optionalText(5))
     }
   }
 
@@ -70,6 +71,7 @@ extension SQLiteSession {
       Statements.saveKey,
       [
         .string(key.hash), .id(key.account), .string(key.role.rawValue), .time(key.createdAt), .time(key.revokedAt),
+        .text(key.name),
       ])
     guard connection.changes == 1 else { throw StoreError.failed("an API key can't change its account or role") }
   }

@@ -2,7 +2,8 @@ import JSON
 import Marketplace
 
 private let minerColumns = """
-  id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining FROM miners
+  id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining, is_polling \
+  FROM miners
   """
 
 extension SQLiteSession {
@@ -10,10 +11,12 @@ extension SQLiteSession {
     static let byID = SQL("SELECT \(minerColumns) WHERE id = ?")
     static let byInstance = SQL("SELECT \(minerColumns) WHERE instance_hash = ?")
     static let all = SQL("SELECT \(minerColumns) ORDER BY id")
+    static let remove = SQL("DELETE FROM miners WHERE id = ?")
     static let save = SQL(
       """
-      INSERT INTO miners (id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO miners (id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining,
+        is_polling)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, offer = excluded.offer,
         last_seen_at = excluded.last_seen_at, is_draining = excluded.is_draining
       """, keepsCache: true)
@@ -38,14 +41,17 @@ extension SQLiteSession {
       [
         .id(miner.id), .string(miner.instanceHash), .id(miner.account), .string(miner.name), .string(miner.version),
         .json(miner.offer.json), .time(miner.registeredAt), .time(miner.lastSeenAt), .flag(miner.isDraining),
+        .flag(miner.isPolling),
       ])
     cache?.hot.noteWritten(miner)
   }
+
+  func removeMiner(_ id: MinerID) throws { try connection.execute(Statements.remove, [.id(id)]) }
 
   private static func makeMiner(_ row: Row) throws -> MinerRecord {
     guard let offer = MinerOffer(json: try row.json(5)) else { throw StoreError.damaged("offer of \(row.text(0))") }
     return MinerRecord(
       id: try row.id(0), instanceHash: row.text(1), account: try row.id(2), name: row.text(3), version: row.text(4),
-      offer: offer, registeredAt: row.time(6), lastSeenAt: row.time(7), isDraining: row.flag(8))
+      offer: offer, registeredAt: row.time(6), lastSeenAt: row.time(7), isDraining: row.flag(8), isPolling: row.flag(9))
   }
 }

@@ -3,7 +3,7 @@ import Marketplace
 
 private let tryColumns = """
   job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code, error_message, usage, \
-  stdout_length, stdout_sha256, stderr_length, stderr_sha256 FROM tries
+  stdout_length, stdout_sha256, stderr_length, stderr_sha256, price FROM tries
   """
 
 extension SQLiteSession {
@@ -15,8 +15,8 @@ extension SQLiteSession {
     static let insert = SQL(
       """
       INSERT INTO tries (job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code,
-        error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256, price)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """, keepsCache: true)
     static let update = SQL(
       """
@@ -48,7 +48,7 @@ extension SQLiteSession {
       .id(attempt.job), .integer(attempt.number), .id(attempt.miner), .string(attempt.leaseHash),
       .time(attempt.claimedAt),
     ]
-    try connection.execute(Statements.insert, identity + Self.values(of: attempt))
+    try connection.execute(Statements.insert, identity + Self.values(of: attempt) + [.integer(attempt.price?.micros)])
     cache?.hot.noteWritten(attempt)
     try noteFiles(of: attempt)
   }
@@ -79,7 +79,8 @@ extension SQLiteSession {
 
   private static func makeTry(_ row: Row) throws -> TryRecord {
     var attempt = TryRecord(
-      job: try row.id(0), number: row.int(1), miner: try row.id(2), leaseHash: row.text(3), claimedAt: row.time(4))
+      job: try row.id(0), number: row.int(1), miner: try row.id(2), leaseHash: row.text(3), claimedAt: row.time(4),
+      price: row.optionalInt64(16).map { Money(micros: $0) })
     attempt.state = try row.word(5)
     attempt.startedAt = row.optionalTime(6)
     attempt.endedAt = row.optionalTime(7)

@@ -60,6 +60,9 @@ final class SQLiteSession {
           Statements.saveClassCount, [.integer(count.pending), .integer(count.ready), .int64(id)])
       },
       writeAccount: { try write($0) },
+      writeBalance: { party, sum in
+        try connection.execute(Statements.saveBalance, [.string(party), .int64(sum.amount), .integer(sum.lines)])
+      },
       writeVirtualTime: { try connection.execute(Statements.saveVirtualTime, [.int64($0)]) })
   }
 
@@ -92,6 +95,11 @@ final class SQLiteSession {
       "INSERT INTO job_counts (account, state, count) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET count = excluded.count"
     )
     static let saveClassCount = SQL("UPDATE classes SET pending = ?, ready = ? WHERE id = ?")
+    static let saveBalance = SQL(
+      """
+      INSERT INTO balances (party, amount, lines) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET amount = excluded.amount, lines = excluded.lines
+      """)
     static let saveVirtualTime = SQL("UPDATE market SET virtual_time = ? WHERE id = 0")
     static let lastSequence = SQL("SELECT coalesce(max(sequence), 0) FROM events")
     static let virtualTime = SQL("SELECT virtual_time FROM market WHERE id = 0")

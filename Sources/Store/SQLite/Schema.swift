@@ -3,7 +3,7 @@ import GRDB
 /// The database's layout and how older ones become it.
 enum Schema {
   /// What this program knows. Kept in `PRAGMA user_version`; one more for each migration.
-  static let version = 2
+  static let version = 3
 
   /// Brings the database up to ``version``. A newer one is left alone: ``StoreError/newerVersion(found:known:)``.
   static func migrate(_ queue: DatabaseQueue, epoch: String) throws {
@@ -18,6 +18,10 @@ enum Schema {
     migrator.registerMigration("2") { database in
       try database.execute(sql: queueTables)
       try database.execute(sql: "PRAGMA user_version = 2")
+    }
+    migrator.registerMigration("3") { database in
+      try database.execute(sql: accounting)
+      try database.execute(sql: "PRAGMA user_version = 3")
     }
     try migrator.migrate(queue)
   }

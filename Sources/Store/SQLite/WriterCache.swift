@@ -26,10 +26,17 @@ final class WriterCache {
     var isSmall = false
   }
 
+  /// A party's lines in the ledger.
+  struct PartySum: Hashable {
+    var amount: Int64
+    var lines: Int
+  }
+
   private enum Change {
     case count(CountKey, Int)
     case classCount(Int64, pending: Int, ready: Int)
     case account(AccountID, before: Account?)
+    case balance(String, Int64)
   }
 
   /// Bytes of a specification's text up to which a job is kept in memory between operations.
@@ -50,10 +57,12 @@ final class WriterCache {
   private var accounts: [AccountID: Account] = [:]
   private var counts: [CountKey: Int] = [:]
   private var classCounts: [Int64: ClassCount] = [:]
+  private var balances: [String: PartySum] = [:]
 
   private var dirtyCounts: Set<CountKey> = []
   private var dirtyClasses: Set<Int64> = []
   private var dirtyAccounts: Set<AccountID> = []
+  private var dirtyBalances: Set<String> = []
   private var isVirtualTimeDirty = false
 
   private var changes: [Change] = []
@@ -73,9 +82,11 @@ final class WriterCache {
     accounts = [:]
     counts = [:]
     classCounts = [:]
+    balances = [:]
     dirtyCounts = []
     dirtyClasses = []
     dirtyAccounts = []
+    dirtyBalances = []
     isVirtualTimeDirty = false
   }
 
@@ -104,6 +115,10 @@ final class WriterCache {
       case .account(let id, let before):
         accounts[id] = before
         if before != nil { dirtyAccounts.insert(id) } else { dirtyAccounts.remove(id) }
+      case .balance(let party, let amount):
+        balances[party]?.amount &-= amount
+        balances[party]?.lines -= 1
+        dirtyBalances.insert(party)
       }
     }
     hot.undoOperation()
@@ -118,6 +133,7 @@ final class WriterCache {
     dirtyCounts = Set(counts.keys)
     dirtyClasses = Set(classCounts.keys)
     dirtyAccounts = Set(accounts.keys)
+    dirtyBalances = Set(balances.keys)
     isVirtualTimeDirty = true
   }
 
@@ -127,6 +143,7 @@ final class WriterCache {
     if counts.count > Self.limit { counts = [:] }
     if classCounts.count > Self.limit { classCounts = [:] }
     if accounts.count > Self.limit { accounts = [:] }
+    if balances.count > Self.limit { balances = [:] }
     defer { events.removeAll(keepingCapacity: true) }
     return events
   }
@@ -173,6 +190,24 @@ final class WriterCache {
     changes.append(.classCount(id, pending: pending, ready: ready))
   }
 
+  func balance(of party: String, load: () throws -> PartySum) rethrows -> PartySum {
+    if let sum = balances[party] { return sum }
+    let sum = try load()
+    balances[party] = sum
+    return sum
+  }
+
+  /// One more line of a party.
+  func add(_ amount: Int64, toBalanceOf party: String, load: () throws -> PartySum) rethrows {
+    var sum = try balance(of: party, load: load)
+    // Wraps rather than stops the market: prices without measure are a fault that the check of the ledger shows.
+    sum.amount &+= amount
+    sum.lines += 1
+    balances[party] = sum
+    dirtyBalances.insert(party)
+    changes.append(.balance(party, amount))
+  }
+
   // MARK: Accounts
 
   func account(_ id: AccountID) -> Account? { accounts[id] }
@@ -198,7 +233,8 @@ final class WriterCache {
   /// Hands every value that the database does not have yet to `write…`.
   func flush(
     writeCount: (CountKey, Int) throws -> Void, writeClass: (Int64, ClassCount) throws -> Void,
-    writeAccount: (Account) throws -> Void, writeVirtualTime: (Int64) throws -> Void
+    writeAccount: (Account) throws -> Void, writeBalance: (String, PartySum) throws -> Void,
+    writeVirtualTime: (Int64) throws -> Void
   ) throws {
     wasFlushed = true
     for id in dirtyAccounts {
@@ -211,6 +247,10 @@ final class WriterCache {
       if let count = classCounts[id] { try writeClass(id, count) }
     }
     dirtyClasses.removeAll(keepingCapacity: true)
+    for party in dirtyBalances {
+      if let sum = balances[party] { try writeBalance(party, sum) }
+    }
+    dirtyBalances.removeAll(keepingCapacity: true)
     if isVirtualTimeDirty { try writeVirtualTime(virtualTime) }
     isVirtualTimeDirty = false
   }

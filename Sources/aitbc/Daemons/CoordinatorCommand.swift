@@ -31,6 +31,10 @@ struct CoordinatorCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Jobs of one account that miners may hold at once. Default: by its plan.", valueName: "count"))
   var runningLimit: Int?
+  @Option(help: ArgumentHelp("Requests in a second from one key; 0: no limit.", valueName: "count"))
+  var rateLimit: Int64 = 10_000
+  @Option(help: ArgumentHelp("The market's share of every charge, like 2.5.", valueName: "per cent"))
+  var fee = FeePercent(.none)
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -40,6 +44,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
       throw ValidationError("--disk-reserve must not be larger than --disk-floor.")
     }
     if let runningLimit, runningLimit < 1 { throw ValidationError("--running-limit must be 1 or more.") }
+    guard (0...1_000_000).contains(rateLimit) else {
+      throw ValidationError("--rate-limit must be between 0 and 1000000.")
+    }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -57,6 +64,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.diskFloor = diskFloor.bytes
     configuration.diskReserve = diskReserve.bytes
     configuration.runningLimit = runningLimit
+    configuration.fee = fee.rate
+    configuration.rateLimit = rateLimit
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     do {

@@ -38,6 +38,12 @@ struct MinerCommand: AsyncParsableCommand {
   @Option(help: "auto, bubblewrap or none.") var sandbox: SandboxName = .auto
   @Option(help: ArgumentHelp("A path that sandboxed jobs may read. May be repeated.", valueName: "path"))
   var sandboxBind: [String] = []
+  @Option(help: ArgumentHelp("Memory of one job, all its processes together. Needs control groups.", valueName: "mib"))
+  var jobMemory: Int64?
+  @Option(help: ArgumentHelp("Processes and threads of one job. Needs control groups.", valueName: "count"))
+  var jobProcesses: Int64?
+  @Option(help: ArgumentHelp("Processors that one job may keep busy. Needs control groups.", valueName: "count"))
+  var jobCpus: Int64?
   @Flag(help: "Give network access to jobs that ask for it.") var allowNetwork = false
   @Option(help: ArgumentHelp("A runner of your own. May be repeated.", valueName: "name=command")) var runner:
     [String] = []
@@ -52,6 +58,11 @@ struct MinerCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard (1...10_000).contains(slots) else { throw ValidationError("--slots must be between 1 and 10000.") }
+    for (name, value, most) in [
+      ("--job-memory", jobMemory, 1 << 30), ("--job-processes", jobProcesses, 1 << 22), ("--job-cpus", jobCpus, 65_536),
+    ] as [(String, Int64?, Int64)] {
+      if let value, !(1...most).contains(value) { throw ValidationError("\(name) must be between 1 and \(most).") }
+    }
     if let price, Money(decimal: price) == nil {
       throw ValidationError("--price must be an amount such as 0.05, with at most six decimals.")
     }
@@ -86,6 +97,8 @@ struct MinerCommand: AsyncParsableCommand {
     configuration.sandboxHidden = Self.keyFolder(of: context.resolve(keyFile)).map { [$0] } ?? []
     configuration.allowsNetwork = allowNetwork
     configuration.drainTimeout = drainTimeout.seconds
+    configuration.groupLimits = GroupLimits(
+      memory: jobMemory.map { $0 << 20 }, processes: jobProcesses, millicpus: jobCpus.map { $0 * 1_000 })
     configuration.inferenceURL = try inferenceUrl.map { text throws(ClientError) in try CoordinatorURL(text) }
     configuration.inferenceKey = try inferenceKeyFile.map { try KeyFileReader.key(in: context.resolve($0)) }
     do {

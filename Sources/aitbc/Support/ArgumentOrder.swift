@@ -1,4 +1,4 @@
-/// Lets the client's global options stand before the verb as well (`aitbc --url U client status X`,
+/// Lets the global options of `client` and `admin` stand before the verb as well (`aitbc --url U client status X`,
 /// `aitbc client --url U status X`), as older clients wrote them: they are moved behind it.
 enum ArgumentOrder {
   private static let valued: Set<String> = [
@@ -9,14 +9,14 @@ enum ArgumentOrder {
   static func normalized(_ arguments: [String]) -> [String] {
     var rest = arguments[...]
     let before = takeOptions(&rest)
-    guard rest.first == "client" else { return arguments }
+    guard let command = rest.first, command == "client" || command == "admin" else { return arguments }
     rest.removeFirst()
     let between = takeOptions(&rest)
     guard let verb = rest.first, !verb.hasPrefix("-") else { return arguments }
     rest.removeFirst()
-    var words = ["client", verb]
-    // `config set` and its siblings are verbs of two words.
-    if verb == "config", let second = rest.first, !second.hasPrefix("-") {
+    var words = [command, verb]
+    // `config set` and its siblings are verbs of two words, as all of `admin` are.
+    if verb == "config" || (command == "admin" && verb != "stats"), let second = rest.first, !second.hasPrefix("-") {
       words.append(second)
       rest.removeFirst()
     }

@@ -53,6 +53,20 @@ struct NameValue: ExpressibleByArgument, Hashable, Sendable {
   }
 }
 
+/// Per cent, 0 to 100 with at most two decimals.
+struct FeePercent: ExpressibleByArgument, Hashable, Sendable {
+  let rate: FeeRate
+
+  var defaultValueDescription: String { rate.description }
+
+  init(_ rate: FeeRate) { self.rate = rate }
+
+  init?(argument: String) {
+    guard let rate = FeeRate(percent: argument) else { return nil }
+    self.rate = rate
+  }
+}
+
 /// A word for job states, any that the coordinator knows.
 struct StatusWord: ExpressibleByArgument, Hashable, Sendable {
   let word: String

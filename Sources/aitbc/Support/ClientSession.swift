@@ -11,9 +11,11 @@ struct ClientSession: Sendable {
   let isVerbose: Bool
   private let wantsJSON: Bool
 
-  init(_ options: GlobalOptions, timeout: TimeSpan?, in context: CommandContext) throws {
+  init(
+    _ options: GlobalOptions, timeout: TimeSpan?, role: ClientSettings.KeyRole = .client, in context: CommandContext
+  ) throws {
     self.context = context
-    settings = try ClientSettings(options, in: context)
+    settings = try ClientSettings(options, role: role, in: context)
     isQuiet = options.quiet
     isVerbose = options.verbose > 0
     wantsJSON = options.json

@@ -9,7 +9,11 @@ struct Setting: Hashable, Sendable {
 
 /// Flag, then environment, then profile, then default; first come, first served.
 struct ClientSettings: Sendable {
+  /// Whose key a command needs: they come from different places, so that neither is sent where the other belongs.
+  enum KeyRole: Sendable { case client, admin }
+
   static let defaultKeyFile = "keys/client.key"
+  static let adminKeyFile = "keys/admin.key"
 
   let profile: Setting
   let url: Setting
@@ -26,7 +30,7 @@ struct ClientSettings: Sendable {
     "timeout": "AITBC_TIMEOUT", "color": "AITBC_COLOR",
   ]
 
-  init(_ options: GlobalOptions, in context: CommandContext) throws {
+  init(_ options: GlobalOptions, role: KeyRole = .client, in context: CommandContext) throws {
     configPath = ConfigFile.path(option: options.configFile, context.environment)
     let file = try configPath.map {
       try ConfigFile(path: context.resolve($0), isRequired: options.configFile != nil)
@@ -49,7 +53,8 @@ struct ClientSettings: Sendable {
     output = find("output")
     timeout = find("timeout")
     color = find("color", options.color?.rawValue)
-    (apiKey, keyOrigin) = try Self.key(options, find, context)
+    (apiKey, keyOrigin) =
+      role == .admin ? try Self.adminKey(options, context) : try Self.key(options, find, context)
   }
 
   private static func profile(_ options: GlobalOptions, _ file: ConfigFile?, _ environment: [String: String]) -> Setting
@@ -58,6 +63,22 @@ struct ClientSettings: Sendable {
     if let name = environment["AITBC_PROFILE"].nonEmpty { return Setting(value: name, origin: "AITBC_PROFILE") }
     if let file, file.defaultProfile != "default" { return Setting(value: file.defaultProfile, origin: "the file") }
     return Setting(value: "default", origin: "default")
+  }
+
+  /// Flags, then `AITBC_ADMIN_KEY` and `AITBC_ADMIN_KEY_FILE`, then the file that a local coordinator wrote.
+  private static func adminKey(
+    _ options: GlobalOptions, _ context: CommandContext
+  ) throws -> (key: String?, origin: String?) {
+    if let key = options.apiKey { return (try KeyFileReader.check(key, "--api-key"), "--api-key") }
+    if let path = options.apiKeyFile { return (try KeyFileReader.key(in: context.resolve(path)), path) }
+    if let key = context.environment["AITBC_ADMIN_KEY"].nonEmpty {
+      return (try KeyFileReader.check(key, "AITBC_ADMIN_KEY"), "AITBC_ADMIN_KEY")
+    }
+    if let path = context.environment["AITBC_ADMIN_KEY_FILE"].nonEmpty {
+      return (try KeyFileReader.key(in: context.resolve(path)), path)
+    }
+    let local = context.resolve(adminKeyFile)
+    return SmallFile.exists(local) ? (try KeyFileReader.key(in: local), local) : (nil, nil)
   }
 
   /// Within one level a key itself goes before a file with one.

@@ -3,9 +3,11 @@ struct TextTable {
   private let header: [String]
   private var rows: [[String]] = []
 
-  init(_ header: String...) { self.header = header }
+  init(_ header: String...) { self.init(header) }
+  init(_ header: [String]) { self.header = header }
 
-  mutating func add(_ cells: String...) { rows.append(cells.map(Printable.line)) }
+  mutating func add(_ cells: String...) { add(cells) }
+  mutating func add(_ cells: [String]) { rows.append(cells.map(Printable.line)) }
 
   /// Lines without spaces at their ends. `width` nil: nothing is cut. `paint` colours a cell after it was measured.
   func lines(width: Int?, paint: (_ column: Int, _ cell: String, _ padded: String) -> String = { _, _, text in text })

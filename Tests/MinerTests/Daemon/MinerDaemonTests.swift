@@ -10,7 +10,7 @@ import Wire
 struct MinerDaemonTests {
   @Test(arguments: Flavour.available)
   func `a job runs from assignment to settled report`(flavour: Flavour) async throws {
-    let miner = try await MinerHarness.start { $0.sandbox = flavour == .bare ? .none : .bubblewrap }
+    let miner = try await MinerHarness.start { $0.sandbox = flavour == .bubblewrap ? .bubblewrap : .none }
     var specification = JobSpecification.script(
       """
       echo out; echo err >&2; echo "$AITBC_JOB_ID $AITBC_TRY $MARK"

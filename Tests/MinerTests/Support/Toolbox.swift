@@ -56,14 +56,23 @@ enum Zoo {
 /// What a payload is run in.
 enum Flavour: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case bare
+  /// Bare, in a control group of its own.
+  case group
   case bubblewrap
 
   var testDescription: String { rawValue }
 
   /// Those that this machine can do.
   static let available: [Flavour] =
-    runTool(["bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]) == 0
-    ? [.bare, .bubblewrap] : [.bare]
+    [.bare] + (groups == nil ? [] : [.group])
+    + (runTool(["bwrap", "--unshare-user", "--unshare-pid", "--ro-bind", "/", "/", "true"]) == 0 ? [.bubblewrap] : [])
+
+  /// The test process's own control groups; nil where this machine gives none.
+  static let groups: ControlGroups? = {
+    let groups = try? ControlGroups.open(name: "zoo-\(getpid())")
+    if groups != nil { atexit { Flavour.groups?.close() } }
+    return groups
+  }()
 }
 
 /// The two ends of a pipe, by number: (reading, writing). Whoever calls closes them.

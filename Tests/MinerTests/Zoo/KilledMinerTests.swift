@@ -3,6 +3,7 @@ import Foundation
 import Marketplace
 import NIOCore
 import NIOPosix
+import Synchronization
 import Testing
 
 @testable import Miner
@@ -15,6 +16,7 @@ extension PayloadZooTests {
     let job = try JobDirectory.create(at: folder.path + "/job")
     var command = SupervisedCommand(
       arguments: [zoo, "tree"], environment: [(SupervisedCommand.markerName, job.marker)], directory: job.work)
+    if flavour == .group { command.group = Flavour.groups?.group("dropped") }
     if flavour == .bubblewrap {
       command.sandbox = Bubblewrap(program: "/usr/bin/bwrap", launcher: zoo)
         .commandLine(for: Bubblewrap.Profile(writable: [job.work], temporary: job.temporary))
@@ -59,6 +61,27 @@ extension PayloadZooTests {
   func `kill -9 of a supervisor ends what it supervised`(payload: String) async throws {
     let run = try await ZooRun.visit(["zoo", payload], in: .bare, act: { kill($0.supervisor, SIGKILL) })
     #expect(run.end.outcome == .supervisorLost)
+  }
+
+  /// A payload that throws its environment away, and with it the marker, can be found by nobody once its supervisor is
+  /// dead, unless it is in a group.
+  @Test(.enabled(if: Flavour.groups != nil, "no control groups of version 2 can be made here"))
+  func `kill -9 of a supervisor ends even what hides, in a control group`() async throws {
+    let groups = try #require(Flavour.groups)
+    let procs = Mutex<[String]>([])
+    let run = try await ZooRun.visit(
+      ["zoo", "hide"], in: .group,
+      act: { process in
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: groups.path)) ?? [] {
+          let text = SmallSystemFile.read("\(groups.path)/\(name)/cgroup.procs")
+          procs.withLock { $0 += text.split(separator: "\n").map(String.init) }
+        }
+        kill(process.supervisor, SIGKILL)
+      })
+    #expect(run.end.outcome == .supervisorLost)
+    let members = procs.withLock { $0 }
+    #expect(members.count >= 2)
+    try await eventually { members.compactMap { Int32($0) }.allSatisfy { kill($0, 0) == -1 } }
   }
 }
 

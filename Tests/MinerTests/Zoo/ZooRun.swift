@@ -31,7 +31,7 @@ struct ZooRun {
     var command = SupervisedCommand(
       arguments: arguments.map { $0 == "zoo" ? zoo : $0 },
       environment: [
-        ("PATH", "/usr/bin:/bin"), ("TMPDIR", flavour == .bare ? job.temporary : "/tmp"),
+        ("PATH", "/usr/bin:/bin"), ("TMPDIR", flavour == .bubblewrap ? "/tmp" : job.temporary),
         (SupervisedCommand.markerName, job.marker),
       ],
       directory: job.work)
@@ -39,6 +39,7 @@ struct ZooRun {
     // No test waits longer than this, whatever is broken.
     command.timeout = Seconds(60)
     command.timeoutGrace = Seconds(1)
+    if flavour == .group { command.group = Flavour.groups?.group(String(job.marker.prefix(16))) }
     if flavour == .bubblewrap {
       let profile = Bubblewrap.Profile(
         writable: [job.work, job.output, job.progress], temporary: job.temporary)
@@ -53,6 +54,7 @@ struct ZooRun {
 
     #expect(aitbc_count_marked(SupervisedCommand.markerName + "=" + job.marker) == 0, "a process is left")
     #expect(kill(supervisor, 0) == -1 && errno == ESRCH, "the supervisor is a zombie")
+    if let group = command.group { #expect(access(group.path, F_OK) == -1, "the control group is left") }
     try expectNoLeak(of: pipes)
     try job.remove()
     #expect(access(job.path, F_OK) == -1)

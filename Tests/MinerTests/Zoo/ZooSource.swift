@@ -15,6 +15,7 @@ let zooSource = #"""
   #include <stdio.h>
   #include <stdlib.h>
   #include <string.h>
+  #include <sys/ptrace.h>
   #include <sys/resource.h>
   #include <sys/socket.h>
   #include <sys/stat.h>
@@ -26,6 +27,41 @@ let zooSource = #"""
   static pid_t child(void) { pid_t pid = fork(); if (pid < 0) _exit(98); alarm(120); return pid; }
   static void on_term_bye(int number) { (void)number; say("bye\n"); _exit(7); }
   static void *thread_rest(void *unused) { (void)unused; for (;;) pause(); return NULL; }
+
+  // A child in a session of its own that has neither our parent nor our environment.
+  static int hide(const char *self) {
+    int ends[2]; char byte;
+    if (pipe(ends)) return 74;
+    if (child() == 0) {
+      setsid();
+      if (child() != 0) _exit(0);
+      char number[16]; snprintf(number, sizeof number, "%d", ends[1]);
+      char *arguments[] = {(char *)self, "hidden", number, NULL}, *nothing[] = {NULL};
+      execve("/proc/self/exe", arguments, nothing); _exit(73);
+    }
+    wait(NULL);
+    if (read(ends[0], &byte, 1) != 1) return 72;
+    say("ready\n"); rest(); return 0;
+  }
+  // Takes memory until it is killed; 512 MiB at most.
+  static int eat(void) {
+    for (int i = 0; i < 512; i++) { char *block = malloc(1 << 20); if (!block) return 71; memset(block, i + 1, 1 << 20); }
+    return 0;
+  }
+  static int sparse(void) {
+    int fd = open("sparse", O_WRONLY | O_CREAT, 0600);
+    return fd >= 0 && ftruncate(fd, 1LL << 40) == 0 && pwrite(fd, "x", 1, (1LL << 40) - 1) == 1 ? 0 : 70;
+  }
+  static int many_files(void) {
+    char name[32];
+    for (int i = 0; i < 5000; i++) { snprintf(name, sizeof name, "file%d", i); int fd = open(name, O_CREAT | O_WRONLY, 0600); if (fd < 0) return 69; close(fd); }
+    return 0;
+  }
+  // Attaching to the one above us, or mounting something, must not work.
+  static int trespass(void) {
+    if (ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) == 0) { ptrace(PTRACE_DETACH, getppid(), NULL, NULL); return 68; }
+    return 0;
+  }
 
   static int double_fork(void) { if (child() == 0) { if (child() == 0) rest(); _exit(0); } wait(NULL); say("ready\n"); return 0; }
   static int daemonize(void) {
@@ -181,6 +217,12 @@ let zooSource = #"""
     if (IS("limits")) return limits();
     if (IS("signals")) return signals();
     if (IS("big-file")) { int fd = open("big", O_WRONLY | O_CREAT, 0600); char b[4096] = {0}; for (int i = 0; i < 1000; i++) if (write(fd, b, sizeof b) < 0) return 79; return 0; }
+    if (IS("hide")) return hide(argv[0]);
+    if (IS("hidden")) { if (write(atoi(argv[2]), "x", 1) != 1) return 67; rest(); }
+    if (IS("eat")) return eat();
+    if (IS("sparse")) return sparse();
+    if (IS("many-files")) return many_files();
+    if (IS("trespass")) return trespass();
     if (IS("miner")) return miner(argv[0]);
     return 78;
   }
