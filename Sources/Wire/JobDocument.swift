@@ -9,6 +9,8 @@ public struct JobContext: Hashable, Sendable {
   public var estimatedCost: Money?
   public var estimatedSeconds: Int64?
   public var estimatedCompletion: Timestamp?
+  /// Decides whether the results are still here. Nil: only what the row says.
+  public var now: Timestamp?
 
   public init() {}
 }
@@ -29,7 +31,7 @@ extension Job {
     object.append("estimated_completion", JSONValue(context.estimatedCompletion?.description))
     appendHistory(to: &object)
     appendSpecification(to: &object)
-    appendOutcome(to: &object)
+    appendOutcome(to: &object, isGone: context.now.map { resultsGone(at: $0) != nil } ?? (resultPurgedAt != nil))
     object.append("pending_reason", context.pendingReason ?? .null)
     object.append("queue_position", JSONValue(context.queuePosition))
     object.append("estimated_cost", JSONValue(context.estimatedCost?.description))
@@ -78,14 +80,14 @@ extension Job {
     }
   }
 
-  private func appendOutcome(to object: inout JSONObject) {
+  private func appendOutcome(to object: inout JSONObject, isGone: Bool) {
     object.append("exit_code", JSONValue(exitCode))
     object.append("error", JSONValue(error?.text))
     object.append("error_detail", error?.json ?? .null)
     object.append("cancel", cancel?.json ?? .null)
     object.append("cost", .string(cost.description))
-    object.append("result", result ?? .null)
-    object.append("results_available", .bool(state.isTerminal && resultPurgedAt == nil))
+    object.append("result", isGone ? .null : result ?? .null)
+    object.append("results_available", .bool(state.isTerminal && !isGone))
   }
 }
 

@@ -54,15 +54,20 @@ struct SystemRoutes {
 
   private func account(_ request: Request) async throws -> Response {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
-    let (account, pending) = try await market.store.read { store in
+    let (account, pending, active, totals) = try await market.store.read { store in
       guard let account = try store.account(identity.account) else { throw MarketError.accountNotFound }
-      return (account, try store.pendingCount(account: account.id))
+      return (
+        account, try store.pendingCount(account: account.id), try store.activeCount(account: account.id),
+        try store.totals(account: account.id)
+      )
     }
     return .json([
       "account_id": .string(account.id.rawValue), "name": .string(account.name), "plan": .string(account.plan.rawValue),
       "retention_days": .integer(account.plan.retention.whole / 86_400),
       "quota": [
-        "pending_jobs": .integer(Int64(pending)), "pending_jobs_limit": .integer(Int64(account.plan.pendingJobLimit)),
+        "pending_jobs": .integer(Int64(pending)), "active_jobs": .integer(Int64(active)),
+        "active_jobs_limit": .integer(Int64(account.plan.activeJobLimit)), "storage_bytes": .integer(totals.stored),
+        "storage_bytes_limit": .integer(account.plan.storageLimit),
       ],
     ])
   }

@@ -19,6 +19,7 @@ final class Market: Sendable {
   let logs: LogBook
   let packages: Packager
   let hub: PushHub
+  let blobGate = BlobGate()
   /// For file work that blocks.
   let blocking: NIOThreadPool
 

@@ -23,7 +23,7 @@ public enum CoordinatorServer {
   public static func run(
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
-    let clock = SystemClock()
+    let clock = SystemClock(ahead: configuration.clockOffset)
     let store = try SQLiteStore.open(directory: configuration.dataDirectory, clock: clock, log: log)
     let files = try FileStore(directory: configuration.dataDirectory)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
@@ -58,6 +58,10 @@ public enum CoordinatorServer {
     JobRoutes(market: market).add(to: router)
     ListRoutes(market: market).add(to: router)
     ResultRoutes(market: market).add(to: router)
+    PurgeRoutes(market: market).add(to: router)
+    ShareRoutes(market: market).add(to: router)
+    SharedRoutes(market: market).add(to: router)
+    HistoryRoutes(market: market).add(to: router)
     LogRoutes(market: market).add(to: router)
     UploadRoutes(market: market).add(to: router)
     SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
@@ -125,7 +129,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(),
+              UploadSweep(), Retention(), OrphanSweep(), BlobCleanup(),
             ]
           ).run()
         }

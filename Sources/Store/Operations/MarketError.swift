@@ -11,8 +11,18 @@ public enum MarketError: Error, Hashable, Sendable {
   case idempotencyMismatch
   /// The run key stands for another specification.
   case runKeyMismatch(existing: JobID)
-  /// The account has as many pending jobs as its plan allows.
-  case quotaExceeded(limit: Int)
+  /// The account has as much as its plan allows.
+  case quotaExceeded(QuotaFault)
+  /// Inputs that are not here any more.
+  case inputsMissing([String])
+  /// The job is active; what is asked for comes with its end.
+  case notFinished(JobState)
+  /// The results are gone since then.
+  case resultsGone(Timestamp)
+  case shareNotFound
+  /// The link's time is over since then.
+  case shareExpired(Timestamp)
+  case tooManyShares(limit: Int)
   case accountNotFound
 }
 

@@ -37,9 +37,8 @@ public struct Submission: Sendable {
       if let record = link?.record { try market.save(record) }
       return Outcome(job: existing, isExisting: true, usedUnlock: false)
     }
-    guard try market.pendingCount(account: account) < owner.plan.pendingJobLimit else {
-      throw MarketError.quotaExceeded(limit: owner.plan.pendingJobLimit)
-    }
+    try market.checkQuota(of: owner)
+    try market.checkInputs(of: specification)
     var job = Job(
       id: newID, account: account, specification: specification, createdAt: now,
       attempt: link?.attempt ?? 1, rerunOf: link?.previous, rerunReason: link?.reason)
@@ -109,5 +108,21 @@ private struct RunKeyLink {
     known.latestJob = submission.newID
     attempt = known.lastAttempt
     record = known
+  }
+}
+
+extension MarketReader {
+  /// Whether an account may have one job more. Throws ``MarketError``.
+  public func checkQuota(of account: Account) throws {
+    let fault = account.plan.fault(
+      activeJobs: try activeCount(account: account.id), storedBytes: try totals(account: account.id).stored)
+    if let fault { throw MarketError.quotaExceeded(fault) }
+  }
+
+  /// Whether all inputs are here; in the transaction that needs them, so that none is collected in between. Throws
+  /// ``MarketError/inputsMissing(_:)``.
+  public func checkInputs(of specification: JobSpecification) throws {
+    let missing = try specification.inputs.filter { try blob($0.sha256) == nil }
+    guard missing.isEmpty else { throw MarketError.inputsMissing(missing.map(\.sha256)) }
   }
 }

@@ -15,6 +15,7 @@ extension SQLiteSession {
     static let insertSpecification = SQL("INSERT INTO specifications (job, body) VALUES (?, ?)")
     static let insertLabel = SQL(
       "INSERT INTO job_labels (account, name, value, created_at, job) VALUES (?, ?, ?, ?, ?)")
+    static let insertInput = SQL("INSERT INTO job_inputs (sha256, job) VALUES (?, ?) ON CONFLICT DO NOTHING")
     static let row = SQL("SELECT key, account, class, state, ready FROM jobs WHERE id = ?")
     private static let moving = """
       UPDATE jobs SET state = ?, ready = ?, expires_at = ?, available_at = ?, rank = ?, last_try = ?, tries_used = ?,
@@ -49,6 +50,9 @@ extension SQLiteSession {
         Statements.insertLabel,
         [.id(job.account), .string(name), .string(value), .time(job.createdAt), .int64(row.key)])
     }
+    for input in specification.inputs {
+      try connection.execute(Statements.insertInput, [.string(input.sha256), .int64(row.key)])
+    }
     cache.rows[job.id] = row
     try count(row, by: 1)
   }
@@ -66,6 +70,7 @@ extension SQLiteSession {
       try connection.execute(Statements.updateActive, values + [.int64(new.key)])
     }
     cache.rows[job.id] = new
+    if job.state.isTerminal, !old.state.isTerminal { try addTotals(of: job) }
     guard new.state != old.state || new.isReady != old.isReady else { return }
     try count(old, by: -1)
     try count(new, by: 1)

@@ -2,7 +2,7 @@ import JSON
 import Marketplace
 
 /// The columns of a job in the order that ``SQLiteSession/makeJob(_:)`` reads them.
-private let jobColumns = """
+let jobColumns = """
   j.key, j.id, j.account, j.created_at, j.attempt, j.rerun_of, j.rerun_reason, j.class, j.state, j.ready, \
   j.expires_at, j.available_at, j.rank, j.last_try, j.tries_used, j.miner, j.assigned_at, j.started_at, \
   j.completed_at, j.progress, j.progress_message, j.cancel_requested_at, j.cancel_reason, j.cancel_grace, \
@@ -21,7 +21,8 @@ extension SQLiteSession {
     static let retentionDue = SQL(
       """
       SELECT \(jobColumns) WHERE j.result_expires_at IS NOT NULL AND j.result_purged_at IS NULL
-      AND j.result_expires_at <= ? ORDER BY j.result_expires_at LIMIT ?
+      AND j.result_expires_at <= ? AND j.account NOT IN (SELECT account FROM retention_extensions)
+      ORDER BY j.result_expires_at LIMIT ?
       """)
     static let counts = SQL("SELECT state, sum(count) FROM job_counts GROUP BY state")
     static let toPackage = SQL(

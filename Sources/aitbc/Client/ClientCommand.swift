@@ -13,8 +13,9 @@ struct ClientCommand: AsyncParsableCommand {
       """,
     subcommands: [
       SubmitCommand.self, StatusCommand.self, WatchCommand.self, LogsCommand.self, ListCommand.self, GetCommand.self,
-      CancelCommand.self, DownloadCommand.self, VerifyCommand.self, ArtifactsCommand.self, ConfigCommand.self,
-      DoctorCommand.self,
+      CancelCommand.self, DownloadCommand.self, VerifyCommand.self, ArtifactsCommand.self, ShareCommand.self,
+      SharesCommand.self, UnshareCommand.self, DeleteCommand.self, CleanCommand.self, ExportCommand.self,
+      StatsCommand.self, ConfigCommand.self, DoctorCommand.self,
     ])
 }
 

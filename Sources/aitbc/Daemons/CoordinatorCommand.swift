@@ -22,6 +22,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var allowedHost: [String] = []
   @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
     TimeSpan(Seconds(15))
+  @Option(
+    help: ArgumentHelp("Tests: run this far ahead of the machine's clock.", valueName: "time", visibility: .hidden))
+  var clockOffset: TimeSpan?
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -41,6 +44,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.publicURL = publicUrl
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
+    configuration.clockOffset = clockOffset?.seconds ?? Seconds(0)
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
