@@ -433,6 +433,10 @@ class NoJobs(ResultTest):
         quota = self.market.get("/v1/account").json()["quota"]
         self.assertEqual((quota["active_jobs"], quota["storage_bytes"]), (0, 0))
 
+
+class Quota(ResultTest):
+    with_miner = False
+
     def test_a_full_store_takes_no_new_work(self):
         limit = self.market.get("/v1/account").json()["quota"]["storage_bytes_limit"]
         account = self.market.get("/v1/account").json()["account_id"]
