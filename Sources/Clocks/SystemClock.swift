@@ -3,9 +3,12 @@ public import Marketplace
 
 /// The machine's clocks. `CLOCK_MONOTONIC` stands still while the machine sleeps, as leases should.
 public struct SystemClock: MarketClock {
-  public init() {}
+  private let ahead: Seconds
 
-  public var now: Timestamp { Timestamp(milliseconds: Self.read(CLOCK_REALTIME)) }
+  /// `ahead`: added to the wall clock, to see today what a later day will bring. Monotonic time has no use for it.
+  public init(ahead: Seconds = Seconds(0)) { self.ahead = ahead }
+
+  public var now: Timestamp { Timestamp(milliseconds: Self.read(CLOCK_REALTIME)) + ahead }
   public var monotonic: MonotonicTime { MonotonicTime(milliseconds: Self.read(CLOCK_MONOTONIC)) }
 
   public func sleep(until deadline: MonotonicTime) async throws {

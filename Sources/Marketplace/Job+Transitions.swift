@@ -164,11 +164,26 @@ extension Job {
     resultExpiresAt = completedAt + retention
   }
 
-  /// Its result was removed.
+  /// Its result goes. After its time that was then, however late somebody removes it.
   public mutating func purgeResult(at now: Timestamp) {
     guard state.isTerminal, resultPurgedAt == nil else { return }
-    resultPurgedAt = now
+    resultPurgedAt = resultsGone(at: now) ?? now
     result = nil
+  }
+
+  /// When its results went; nil while they are here. They are gone at `resultExpiresAt`, whether or not anybody has
+  /// removed them yet.
+  public func resultsGone(at now: Timestamp) -> Timestamp? {
+    if let resultPurgedAt { return resultPurgedAt }
+    return resultExpiresAt.flatMap { now >= $0 ? $0 : nil }
+  }
+
+  /// A better plan keeps the results longer. Never shortens, and what is gone stays gone. False when nothing changed.
+  public mutating func extendRetention(to retention: Seconds, at now: Timestamp) -> Bool {
+    guard let completedAt, let resultExpiresAt, resultsGone(at: now) == nil, completedAt + retention > resultExpiresAt
+    else { return false }
+    self.resultExpiresAt = completedAt + retention
+    return true
   }
 }
 

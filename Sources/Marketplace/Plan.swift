@@ -13,6 +13,15 @@ public enum Plan: String, CaseIterable, Hashable, Sendable {
     }
   }
 
+  /// Bytes of results that an account may keep; with as many, new jobs are refused with 507.
+  public var storageLimit: Int64 {
+    switch self {
+    case .free: 10 << 30
+    case .pro: 100 << 30
+    case .enterprise: 1 << 40
+    }
+  }
+
   /// Share of the market in fair queueing, relative to `free`.
   public var weight: Int64 {
     switch self {
@@ -31,12 +40,27 @@ public enum Plan: String, CaseIterable, Hashable, Sendable {
     }
   }
 
-  /// Jobs an account may have pending at once; one more is refused with 429.
-  public var pendingJobLimit: Int {
+  /// Jobs an account may have at once that have not ended: waiting, running, being canceled. One more is refused with
+  /// 429.
+  public var activeJobLimit: Int {
     switch self {
     case .free: 100_000
     case .pro: 1_000_000
     case .enterprise: 10_000_000
     }
   }
+
+  /// Why an account that has so many active jobs, and keeps so many bytes of results, may not submit one more; nil when
+  /// it may.
+  public func fault(activeJobs: Int, storedBytes: Int64) -> QuotaFault? {
+    if activeJobs >= activeJobLimit { return .activeJobs(limit: activeJobLimit) }
+    if storedBytes >= storageLimit { return .storage(used: storedBytes, limit: storageLimit) }
+    return nil
+  }
+}
+
+/// What an account has used up.
+public enum QuotaFault: Error, Hashable, Sendable {
+  case activeJobs(limit: Int)
+  case storage(used: Int64, limit: Int64)
 }

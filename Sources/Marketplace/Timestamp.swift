@@ -11,6 +11,9 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 
   public static func < (left: Self, right: Self) -> Bool { left.milliseconds < right.milliseconds }
 
+  /// Later than every other.
+  public static let distantFuture = Timestamp(milliseconds: .max)
+
   /// Saturates instead of overflowing: a deadline far beyond the calendar is "never", not a crash.
   public static func + (time: Self, seconds: Seconds) -> Self {
     let (sum, overflow) = time.milliseconds.addingReportingOverflow(seconds.milliseconds)

@@ -73,6 +73,11 @@ public protocol MarketReader {
   func borrowedPlaces(account: AccountID, after virtualTime: Int64, limit: Int) throws -> Int
   /// Accounts with jobs that ``MarketTransaction/holdBack(_:)`` took aside.
   func accountsHeldBack() throws -> [AccountID]
+  /// Jobs of an account that have not ended.
+  func activeCount(account: AccountID) throws -> Int
+  /// Jobs of an account by state; states without jobs may be missing.
+  func counts(account: AccountID) throws -> [JobState: Int]
+  func totals(account: AccountID) throws -> AccountTotals
   /// Jobs of the whole market by state; states without jobs may be missing.
   func counts() throws -> [JobState: Int]
 
@@ -95,8 +100,24 @@ public protocol MarketReader {
   func nextAvailable() throws -> Timestamp?
   /// Up to `limit` pending jobs whose time to live is over.
   func expiring(at now: Timestamp, limit: Int) throws -> [Job]
-  /// Finished jobs whose result's time is over.
+  /// Finished jobs whose result's time is over and whose account is not being given more time, longest gone first.
   func retentionDue(at now: Timestamp, limit: Int) throws -> [Job]
+  /// Up to `limit` jobs of a selection whose results were not removed, first ended first; after `job` when it is given.
+  func purgeable(_ selection: PurgeSelection, after job: Job?, limit: Int) throws -> [Job]
+  /// Jobs whose results are gone while files or rows of them may be left, by id.
+  func purging(after job: JobID?, limit: Int) throws -> [JobID]
+  func isPurging(_ job: JobID) throws -> Bool
+  /// The oldest extension that is not through yet.
+  func nextExtension() throws -> RetentionExtension?
+  /// Jobs of an account that ended at or before `until`, after the place of the extension, in order of their end, with
+  /// their rows.
+  func completed(in extension: RetentionExtension, limit: Int) throws -> [(row: Int64, job: Job)]
+
+  /// A share by the hash of its token.
+  func share(tokenHash: String) throws -> ShareRecord?
+  func share(_ id: ShareID) throws -> ShareRecord?
+  /// A job's shares, oldest first.
+  func shares(of job: JobID) throws -> [ShareRecord]
 
   func miner(_ id: MinerID) throws -> MinerRecord?
   func miner(instanceHash: String) throws -> MinerRecord?
@@ -120,6 +141,11 @@ public protocol MarketReader {
   func blob(_ sha256: String) throws -> BlobRecord?
   /// How long jobs of each kind took lately.
   func runTimes() throws -> [RunTime]
+  /// Up to `limit` blobs that no job names whose results are here, and that nobody has used since `time`.
+  func unneededBlobs(usedBefore time: Timestamp, limit: Int) throws -> [String]
+  func isNeeded(blob sha256: String) throws -> Bool
+  /// Blobs that are forgotten while their files may be left.
+  func blobRemovals(limit: Int) throws -> [String]
   /// Market-wide virtual time, see `FairQueue`.
   func virtualTime() throws -> Int64
   /// The ledger's lines of a job.
@@ -148,9 +174,24 @@ public protocol MarketTransaction: MarketReader {
   func update(_ attempt: TryRecord) throws
   /// Replaces an artifact of the same path.
   func save(_ artifact: ArtifactRecord) throws
-  func removeArtifacts(of job: JobID) throws
+  /// Up to `limit` of them; returns how many.
+  func removeArtifacts(of job: JobID, limit: Int) throws -> Int
   func save(_ package: PackageRecord) throws
   func removePackage(of job: JobID) throws
+  /// Takes note that the job's results are gone and its files are to be removed.
+  func insertPurge(_ job: JobID) throws
+  /// Nothing of the job's results is left.
+  func removePurge(_ job: JobID) throws
+  /// The job does not need its inputs any more.
+  func removeInputs(of job: JobID) throws
+  func insertExtension(account: AccountID, retention: Seconds, completedUntil: Timestamp) throws
+  func update(_ extension: RetentionExtension) throws
+  func remove(_ extension: RetentionExtension) throws
+
+  func insert(_ share: ShareRecord) throws
+  /// Counts one more download.
+  func countDownload(of share: ShareID) throws
+  func remove(share: ShareID) throws
 
   func save(_ miner: MinerRecord) throws
   /// Forgets a miner's row. What it earned stays.
@@ -174,6 +215,11 @@ public protocol MarketTransaction: MarketReader {
   func save(_ runTime: RunTime) throws
 
   func save(_ blob: BlobRecord) throws
+  func touch(blob sha256: String, at now: Timestamp) throws
+  /// Forgets a blob and takes note that its file is to be removed.
+  func forget(blob sha256: String) throws
+  /// The file of a forgotten blob is gone, or the blob is back.
+  func removeBlobRemoval(_ sha256: String) throws
   func setVirtualTime(_ time: Int64) throws
   /// Posting what is there already (same job, kind and parties) changes nothing. Throws when the lines of a job and kind
   /// do not sum to zero, and when only some of them are there.
@@ -188,11 +234,14 @@ public struct BlobRecord: Hashable, Sendable {
   public let sha256: String
   public let size: Int64
   public let createdAt: Timestamp
+  /// When somebody last uploaded it or asked whether it is here.
+  public let usedAt: Timestamp
 
-  public init(sha256: String, size: Int64, createdAt: Timestamp) {
+  public init(sha256: String, size: Int64, createdAt: Timestamp, usedAt: Timestamp? = nil) {
     self.sha256 = sha256
     self.size = size
     self.createdAt = createdAt
+    self.usedAt = usedAt ?? createdAt
   }
 }
 

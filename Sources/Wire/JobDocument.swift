@@ -14,6 +14,8 @@ public struct JobContext: Hashable, Sendable {
   /// When a miner will probably take it; only for pending jobs.
   public var estimatedStart: Timestamp?
   public var estimatedCompletion: Timestamp?
+  /// Decides whether the results are still here. Nil: only what the row says.
+  public var now: Timestamp?
 
   public init() {}
 }
@@ -35,7 +37,7 @@ extension Job {
     object.append("estimated_completion", JSONValue(context.estimatedCompletion?.description))
     appendHistory(to: &object)
     appendSpecification(to: &object)
-    appendOutcome(to: &object)
+    appendOutcome(to: &object, isGone: context.now.map { resultsGone(at: $0) != nil } ?? (resultPurgedAt != nil))
     object.append("pending_reason", context.pendingReason ?? .null)
     object.append("queue_position", JSONValue(context.queuePosition))
     if context.isQueuePositionMinimum { object.append("queue_position_is_minimum", true) }
@@ -87,14 +89,14 @@ extension Job {
     }
   }
 
-  private func appendOutcome(to object: inout JSONObject) {
+  private func appendOutcome(to object: inout JSONObject, isGone: Bool) {
     object.append("exit_code", JSONValue(exitCode))
     object.append("error", JSONValue(error?.text))
     object.append("error_detail", error?.json ?? .null)
     object.append("cancel", cancel?.json ?? .null)
     object.append("cost", .string(cost.description))
-    object.append("result", result ?? .null)
-    object.append("results_available", .bool(state.isTerminal && resultPurgedAt == nil))
+    object.append("result", isGone ? .null : result ?? .null)
+    object.append("results_available", .bool(state.isTerminal && !isGone))
   }
 }
 

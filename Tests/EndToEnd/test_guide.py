@@ -1,9 +1,12 @@
 """The guide's commands and snippets, letter by letter; only ids, key and port are put in."""
 
+import json
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+
+import requests
 
 from market import MarketTest, until
 
@@ -106,6 +109,34 @@ class Guide(MarketTest):
 
     def test_list_of_a_range_in_the_past(self):
         self.assertNotIn(self.done, self.sh("aitbc client list --from 2026-01-01 --to 2026-01-31"))
+
+    def test_list_of_a_range_that_holds_today(self):
+        self.assertIn(self.done, self.sh("aitbc client list --from 2026-01-01 --to 2099-01-31"))
+
+    def test_share(self):
+        url = self.sh("aitbc client share --job-id <JOB_ID>").strip()
+        self.assertEqual(requests.get(url + "/download", timeout=30).status_code, 200)
+
+    def test_share_with_expiration(self):
+        url = self.sh("aitbc client share --job-id <JOB_ID> --expires 7d").strip()
+        self.assertEqual(requests.get(url, timeout=30).json()["job_id"], self.done)
+
+    def test_delete(self):
+        job = self.market.run("echo unwanted")["job_id"]
+        self.sh(f"aitbc client delete --job-id {job}")
+        self.assertFalse(self.market.job(job)["results_available"])
+
+    def test_export(self):
+        folder = self.folder()
+        self.sh("aitbc client export --format json --output jobs.json", folder)
+        self.sh("aitbc client export --format csv --output jobs.csv", folder)
+        self.assertIn(self.done, [job["job_id"] for job in json.loads((folder / "jobs.json").read_text())["jobs"]])
+        self.assertIn(self.done, (folder / "jobs.csv").read_text())
+
+    def test_stats(self):
+        out = self.sh("aitbc client stats")
+        for words in ("submitted", "success rate", "average completion", "total spent"):
+            self.assertIn(words, out)
 
     def test_get(self):
         self.assertIn(self.done, self.sh("aitbc client get --job-id <JOB_ID>"))

@@ -251,6 +251,8 @@ class MinerDrains(MarketTest):
             until(lambda: word in self.log("thrice"), word)
         miner.wait(3)
         self.gone("thrice")
+
+
 class LateReport(MarketTest):
     """A channel's report that comes too late is refused and kept as evidence. The miner here is this test."""
 

@@ -100,6 +100,19 @@ export class Api {
     return this.json("queue/move", { method: "POST", body: { job_id: id, top: true } });
   }
 
+  share(id, body) {
+    return this.json(jobPath(id, "share"), { method: "POST", body });
+  }
+  shares(id, signal) {
+    return this.json(jobPath(id, "shares"), { signal });
+  }
+  unshare(id, share) {
+    return this.json(jobPath(id, "shares", share), { method: "DELETE" });
+  }
+  deleteResults(id) {
+    return this.json(jobPath(id, "results"), { method: "DELETE" });
+  }
+
   /// The raw bytes of one stream from `offset` on, as a response to read piece by piece.
   logs(id, stream, offset, number, signal) {
     const query = new URLSearchParams({ stream, offset: String(offset) });

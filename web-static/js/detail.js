@@ -5,10 +5,11 @@ import { badge, byId, h, setHidden, setText } from "./dom.js";
 import { downloadArtifact, downloadPackage } from "./download.js";
 import {
   bytes, canCancel, cost, duration, isFinal, jobTitle, nearestLacks, progressPercent, queuePosition, reason,
-  relativeTime, remaining, resultText, runTime, statusMeaning,
+  relativeTime, remaining, resultText, resultsUntil, runTime, statusMeaning,
 } from "./format.js";
 import { LogFollower } from "./logfollow.js";
 import { LogView } from "./logview.js";
+import { ResultActions } from "./results.js";
 
 /// How long the feed has to bring the last log lines after a job's end, before they are fetched.
 const logGraceMs = 1500;
@@ -25,10 +26,12 @@ export class JobDetail {
   #shownFacts = "";
   #shownStatus = null;
   #loadedFor = null;
+  #results;
 
   /// `hooks`: `send(message)` to the feed, `say(text)` for outcomes, `fail(error)` for errors, `refresh(id)`.
   constructor(hooks) {
     this.#hooks = hooks;
+    this.#results = new ResultActions(hooks);
     byId("download").addEventListener("click", () => this.#download());
     byId("copy-id").addEventListener("click", () => this.#copyId());
     for (const box of document.querySelectorAll("[data-stream]")) {
@@ -105,7 +108,9 @@ export class JobDetail {
     setHidden(byId("cancel"), !canCancel(job.status));
     setHidden(byId("rerun"), !isFinal(job.status));
     setHidden(byId("to-front"), job.status !== "pending");
-    setHidden(byId("download"), !isFinal(job.status) || job.results_available === false);
+    const hasResults = isFinal(job.status) && job.results_available !== false;
+    setHidden(byId("download"), !hasResults);
+    this.#results.render(hasResults ? job.job_id : null, this.#api);
   }
 
   #renderFacts(job, now) {
@@ -134,7 +139,7 @@ export class JobDetail {
       ["Cost", job.cost === null || job.cost === undefined ? null : cost(job.cost)],
       ["Labels", labels || null],
       ["Cancel", job.cancel?.outcome ? `${job.cancel.outcome}${job.cancel.reason ? `: ${job.cancel.reason}` : ""}` : null],
-      ["Results", isFinal(job.status) && job.results_available === false ? "purged" : null],
+      [job.results_available === false ? "Results" : "Results until", resultsUntil(job, now)],
     ].filter(([, value]) => value !== null && value !== undefined && value !== "");
     const text = JSON.stringify(facts);
     if (text === this.#shownFacts) return;

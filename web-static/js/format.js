@@ -105,6 +105,15 @@ export function progressPercent(job) {
   return Math.min(100, Math.max(0, Math.trunc(job.progress)));
 }
 
+/// Until when the results of a finished job are here, or since when they are not; null while there are none.
+export function resultsUntil(job, nowMs) {
+  if (!isFinal(job.status)) return null;
+  if (job.results_available === false) return job.results_purged_at ? `removed ${dated(job.results_purged_at, nowMs)}` : "removed";
+  return job.result_expires_at ? dated(job.result_expires_at, nowMs) : null;
+}
+
+const dated = (text, nowMs) => `${relativeTime(text, nowMs)} (${text})`;
+
 /// Cost as the API gives it: a decimal string, or an object that holds one. Never turned into a float.
 export function cost(value) {
   if (typeof value === "string") return value;

@@ -14,7 +14,7 @@ import { FeedSocket } from "./socket.js";
 const pageSize = 50;
 const list = new JobList(byId("jobs"));
 const market = new Market(byId("market"));
-const detail = new JobDetail({ send: (message) => socket.send(message), say, fail: showError });
+const detail = new JobDetail({ send: (message) => socket.send(message), say, fail: showError, refresh: fetchSoon });
 
 let feed = emptyFeed();
 let key = null;

@@ -45,7 +45,8 @@ extension AdminRoutes {
         Plan.allCases.map { plan in
           [
             "plan": .string(plan.rawValue), "retention_days": .integer(plan.retention.whole / 86_400),
-            "weight": .integer(plan.weight), "pending_jobs_limit": .integer(Int64(plan.pendingJobLimit)),
+            "weight": .integer(plan.weight), "active_jobs_limit": .integer(Int64(plan.activeJobLimit)),
+            "storage_bytes_limit": .integer(plan.storageLimit),
           ]
         })
     ])
@@ -173,12 +174,16 @@ struct AccountDocument {
 
   init(_ account: Account, in store: any MarketReader) throws {
     let pending = try store.pendingCount(account: account.id)
+    let active = try store.activeCount(account: account.id)
+    let totals = try store.totals(account: account.id)
     let balance = try store.balance(of: account.id.rawValue)
     var object = account.document.object ?? JSONObject()
     object.append(
       "quota",
       [
-        "pending_jobs": .integer(Int64(pending)), "pending_jobs_limit": .integer(Int64(account.plan.pendingJobLimit)),
+        "pending_jobs": .integer(Int64(pending)), "active_jobs": .integer(Int64(active)),
+        "active_jobs_limit": .integer(Int64(account.plan.activeJobLimit)), "storage_bytes": .integer(totals.stored),
+        "storage_bytes_limit": .integer(account.plan.storageLimit),
       ])
     object.append(
       "spend",

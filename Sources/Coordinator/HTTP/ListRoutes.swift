@@ -10,9 +10,8 @@ import Wire
 struct ListRoutes {
   let market: Market
 
-  private static let parameters: Set<String> = [
-    "status", "label", "q", "days", "from", "to", "sort", "limit", "cursor", "offset",
-  ]
+  /// What selects and orders jobs, here and in the export.
+  static let filters: Set<String> = ["status", "label", "q", "days", "from", "to", "sort"]
 
   func add(to router: Router<AppContext>) {
     router.get("/v1/jobs") { request, _ in try await list(request) }
@@ -42,7 +41,18 @@ struct ListRoutes {
   }
 
   static func query(_ request: Request, account: AccountID, now: Timestamp) throws -> JobQuery {
-    var reader = try request.query(parameters, repeatable: ["status", "label"])
+    var reader = try request.query(filters.union(["limit", "cursor", "offset"]), repeatable: ["status", "label"])
+    var query = filter(&reader, account: account, now: now)
+    query.limit = Int(reader.integer("limit", in: 1...500) ?? 20)
+    query.offset = Int(reader.integer("offset", in: 0...10_000_000) ?? 0)
+    query.cursor = reader.string("cursor")
+    if query.cursor != nil, query.offset > 0 { reader.fail("offset", "can't stand beside cursor") }
+    try reader.check()
+    return query
+  }
+
+  /// Reads ``filters``. What is wrong is noted in the reader.
+  static func filter(_ reader: inout QueryReader, account: AccountID, now: Timestamp) -> JobQuery {
     var query = JobQuery(account: account)
     for word in reader.list("status") {
       if let states = JobState.matching(word) {
@@ -75,11 +85,6 @@ struct ListRoutes {
         reader.fail("sort", "must be one of " + words)
       }
     }
-    query.limit = Int(reader.integer("limit", in: 1...500) ?? 20)
-    query.offset = Int(reader.integer("offset", in: 0...10_000_000) ?? 0)
-    query.cursor = reader.string("cursor")
-    if query.cursor != nil, query.offset > 0 { reader.fail("offset", "can't stand beside cursor") }
-    try reader.check()
     return query
   }
 

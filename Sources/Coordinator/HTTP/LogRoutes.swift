@@ -55,11 +55,7 @@ struct LogRoutes {
     let id = try market.jobID(context)
     let wish = try wish(request)
     let job = try await market.store.read { try $0.ownJob(id, of: identity.account) }
-    if let purged = job.resultPurgedAt {
-      throw Problem(
-        410, "results_purged", "the logs were removed at \(purged)",
-        extra: JSONObject([("purged_at", .string(purged.description))]))
-    }
+    if let gone = job.resultsGone(at: market.clock.now) { throw MarketError.resultsGone(gone) }
     guard let number = try await number(wish, job) else {
       return respond(Snapshot(tryNumber: 0, length: 0, end: nil), from: 0, wish, job: id)
     }

@@ -49,6 +49,12 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
     }
     response.headers[.requestID] = id
     response.headers[.contentTypeOptions] = "nosniff"
+    if SharedRoutes.prefixes.contains(where: { request.uri.path.hasPrefix($0 + "/") }) {
+      // The address is the secret: it goes to no other site, no index, no cache.
+      response.headers[.referrerPolicy] = "no-referrer"
+      response.headers[.robots] = "noindex"
+      response.headers[.cacheControl] = "private, no-store"
+    }
     log.debug(
       "request",
       metadata: [
@@ -175,9 +181,42 @@ extension MarketError {
         409, "borrowed_too_much",
         "\(limit) jobs came forward over more than \(QueueMove.rotationLimit) others already; wait until some of them "
           + "would have had their turn")
-    case .quotaExceeded(let limit):
+    case .quotaExceeded(.activeJobs(let limit)):
       Problem(
-        429, "quota_exceeded", "the account has \(limit) pending jobs, as many as its plan allows", retryAfter: 30)
+        429, "quota_exceeded",
+        "the account has \(limit) jobs that have not ended, as many as its plan allows; wait for some, or cancel them",
+        retryAfter: 30)
+    case .quotaExceeded(.storage(let used, let limit)):
+      // Nothing that a client could wait for: somebody has to remove something.
+      Problem(
+        507, "storage_quota",
+        "the account's results take \(used) of the \(limit) bytes that its plan allows; remove some with "
+          + "DELETE /v1/jobs/{id}/results or POST /v1/jobs:purge (aitbc client delete, clean)",
+        retryAfter: 3_600,
+        extra: JSONObject([("storage_bytes", .integer(used)), ("storage_bytes_limit", .integer(limit))]))
+    case .inputsMissing(let digests):
+      Problem.invalid(
+        digests.map { FieldError("/inputs", "there is no blob \($0): upload it first with PUT /v1/blobs/{sha256}") })
+    case .notFinished(let state):
+      Problem(
+        425, "not_finished", "job not ready: it is \(state.rawValue)", retryAfter: 1,
+        extra: JSONObject([("job_status", .string(state.rawValue))]))
+    case .resultsGone(let moment):
+      Problem(
+        410, "results_purged", "the results were removed at \(moment)",
+        extra: JSONObject([
+          ("purged_at", .string(moment.description)), ("purged_at_unix", .integer(moment.unixSeconds)),
+        ])
+      )
+    case .shareNotFound: .notFound("share")
+    case .shareExpired(let moment):
+      Problem(
+        410, "share_expired", "this link expired at \(moment)",
+        extra: JSONObject([
+          ("expired_at", .string(moment.description)), ("expired_at_unix", .integer(moment.unixSeconds)),
+        ]))
+    case .tooManyShares(let limit):
+      Problem(409, "too_many_shares", "the job has \(limit) links, as many as it may have; revoke some first")
     }
   }
 
@@ -185,17 +224,5 @@ extension MarketError {
     Problem(
       409, "state_forbids", detail,
       extra: JSONObject([("job_id", .string(job.rawValue)), ("job_status", .string(state.rawValue))]))
-  }
-}
-
-/// Paths as they may stand in the log.
-enum LoggablePath {
-  /// A path without the secrets that stand in some: lease and share tokens.
-  static func of(_ path: String) -> String {
-    for prefix in ["/v1/leases/", "/v1/share/"] where path.hasPrefix(prefix) {
-      let rest = path.dropFirst(prefix.count)
-      return prefix + "…" + rest.drop { $0 != "/" }
-    }
-    return path
   }
 }

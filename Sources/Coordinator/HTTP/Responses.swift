@@ -60,6 +60,8 @@ extension HTTPField.Name {
   static let logComplete = name("X-Log-Complete")
   static let logSHA256 = name("X-Log-Sha256")
   static let contentTypeOptions = name("X-Content-Type-Options")
+  static let referrerPolicy = name("Referrer-Policy")
+  static let robots = name("X-Robots-Tag")
   static let link = name("Link")
   static let webSocketVersion = name("Sec-WebSocket-Version")
 

@@ -1,3 +1,4 @@
+import Clocks
 import Cryptography
 import HTTPTypes
 import Hummingbird
@@ -28,20 +29,12 @@ struct ResultRoutes {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
     let id = try market.jobID(context)
     let job = try await market.store.read { try $0.ownJob(id, of: identity.account) }
-    return try Self.checkFinished(job)
+    return try Self.checkFinished(job, at: market.clock.now)
   }
 
-  static func checkFinished(_ job: Job) throws(Problem) -> Job {
-    guard job.state.isTerminal else {
-      throw Problem(
-        425, "not_finished", "job not ready: it is \(job.state.rawValue)", retryAfter: 1,
-        extra: JSONObject([("job_status", .string(job.state.rawValue))]))
-    }
-    if let purged = job.resultPurgedAt {
-      throw Problem(
-        410, "results_purged", "the results were removed at \(purged)",
-        extra: JSONObject([("purged_at", .string(purged.description))]))
-    }
+  static func checkFinished(_ job: Job, at now: Timestamp) throws(MarketError) -> Job {
+    guard job.state.isTerminal else { throw .notFinished(job.state) }
+    if let gone = job.resultsGone(at: now) { throw .resultsGone(gone) }
     return job
   }
 
@@ -58,9 +51,31 @@ struct ResultRoutes {
   }
 
   private func download(_ request: Request, _ context: AppContext) async throws -> Response {
-    let job = try await finishedJob(request, context)
+    try await package(of: try await finishedJob(request, context), request)
+  }
+
+  private func checksum(_ request: Request, _ context: AppContext) async throws -> Response {
+    try await checksum(of: try await finishedJob(request, context))
+  }
+
+  private func manifest(_ request: Request, _ context: AppContext) async throws -> Response {
+    try await manifest(of: try await finishedJob(request, context))
+  }
+
+  private func artifacts(_ request: Request, _ context: AppContext) async throws -> Response {
+    try await artifacts(of: try await finishedJob(request, context))
+  }
+
+  private func artifact(_ request: Request, _ context: AppContext) async throws -> Response {
+    try await artifact(context.parameters.path, of: try await finishedJob(request, context), request)
+  }
+}
+
+/// What is the same for a job's owner and for those the owner shares it with. The job has ended and its results are here.
+extension ResultRoutes {
+  func package(of job: Job, _ request: Request) async throws -> Response {
     let package = try await market.packages.package(of: job.id)
-    let file = try await market.blockingly { [files = market.files] in try files.readPackage(job.id) }
+    let file = try await market.resultFile(of: job.id) { try $0.readPackage(job.id) }
     return try FileResponse(
       size: package.size, sha256: package.sha256, digest: try Self.digest(package.sha256).base64,
       type: "application/zip",
@@ -68,22 +83,19 @@ struct ResultRoutes {
     ).respond(to: request, blocking: market.blocking)
   }
 
-  private func checksum(_ request: Request, _ context: AppContext) async throws -> Response {
-    let job = try await finishedJob(request, context)
+  func checksum(of job: Job) async throws -> Response {
     let package = try await market.packages.package(of: job.id)
     return .raw(
       Array("\(package.sha256)  output.zip\n".utf8), type: "text/plain; charset=utf-8",
       headers: [.contentDisposition: "attachment; filename=\"output.sha256\""])
   }
 
-  private func manifest(_ request: Request, _ context: AppContext) async throws -> Response {
-    let job = try await finishedJob(request, context)
+  func manifest(of job: Job) async throws -> Response {
     let package = try await market.packages.package(of: job.id)
     return .raw(Array(package.manifest.utf8), type: "application/json")
   }
 
-  private func artifacts(_ request: Request, _ context: AppContext) async throws -> Response {
-    let job = try await finishedJob(request, context)
+  func artifacts(of job: Job) async throws -> Response {
     let artifacts = try await market.store.read { try $0.artifacts(of: job.id, tryNumber: job.lastTry) }
     return .json([
       "job_id": .string(job.id.rawValue),
@@ -92,14 +104,12 @@ struct ResultRoutes {
     ])
   }
 
-  private func artifact(_ request: Request, _ context: AppContext) async throws -> Response {
-    let job = try await finishedJob(request, context)
-    let path = context.parameters.path
+  func artifact(_ path: String, of job: Job, _ request: Request) async throws -> Response {
     let artifacts = try await market.store.read { try $0.artifacts(of: job.id, tryNumber: job.lastTry) }
     guard let artifact = artifacts.first(where: { $0.path == path }) else { throw Problem.notFound("artifact") }
     let digest = try Self.digest(artifact.sha256)
-    let file = try await market.blockingly { [files = market.files] in
-      try files.readArtifact(artifact.job, tryNumber: artifact.tryNumber, digest: digest)
+    let file = try await market.resultFile(of: job.id) {
+      try $0.readArtifact(artifact.job, tryNumber: artifact.tryNumber, digest: digest)
     }
     let name = path.split(separator: "/").last.map(String.init) ?? "artifact"
     return try FileResponse(

@@ -42,17 +42,33 @@ extension UploadRoutes {
   private func blobState(_ request: Request, _ context: AppContext) async throws -> Response {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
     let digest = try digest(context)
-    if let blob = try await market.store.read({ try $0.blob(digest.hex) }) {
+    if let blob = try await knownBlob(digest) {
       return Response(status: .ok, headers: [.contentLength: String(blob.size), .uploadOffset: String(blob.size)])
     }
     let here = try await Upload(market: market, place: .blob(identity.account), digest: digest).length()
     return Response(status: .notFound, headers: [.uploadOffset: String(here)])
   }
 
+  /// A blob that is here; who asks means to use it, so it stays for a while.
+  private func knownBlob(_ digest: SHA256Digest) async throws -> BlobRecord? {
+    let now = market.clock.now
+    guard let blob = try await market.store.read({ try $0.blob(digest.hex) }) else { return nil }
+    guard blob.usedAt < now - BlobCollection.freshness else { return blob }
+    return try await market.store.write { store in
+      try store.touch(blob: digest.hex, at: now)
+      return try store.blob(digest.hex)
+    }
+  }
+
   private func putBlob(_ request: Request, _ context: AppContext) async throws -> Response {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
     let digest = try digest(context)
-    if let blob = try await market.store.read({ try $0.blob(digest.hex) }) {
+    // From here to the row nobody removes the file.
+    guard market.blobGate.enter(digest.hex) else {
+      throw Problem(503, "blob_busy", "an older copy of this input is just being removed", retryAfter: 1)
+    }
+    defer { market.blobGate.leave(digest.hex) }
+    if let blob = try await knownBlob(digest) {
       return Response(status: .ok, headers: [.uploadOffset: String(blob.size)])
     }
     try await market.requireRoom()

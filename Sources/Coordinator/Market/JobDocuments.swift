@@ -12,6 +12,7 @@ extension Market {
     return jobs.map { job in
       let job = progress.overlay(job)
       var context = JobContext()
+      context.now = now
       if job.state == .pending { context.pendingReason = quotes.pendingReason(job)?.json }
       if !job.state.isTerminal {
         let estimate = quotes.context(job.specification, priority: job.priority)

@@ -22,6 +22,7 @@ final class Market: Sendable {
   let polling = PollingMiners()
   /// The coordinator's own: receipts and manifests are signed with it.
   let signingKey: Ed25519PrivateKey
+  let blobGate = BlobGate()
   /// For file work that blocks.
   let blocking: NIOThreadPool
 

@@ -1,3 +1,4 @@
+import Clocks
 import JSON
 import Marketplace
 import NIOPosix
@@ -70,7 +71,11 @@ final class MarketFeedSource: FeedSource {
       return (job, job.lastTry > 0 ? try store.tryRecord(of: id, number: job.lastTry) : nil)
     }
     guard let (job, attempt) = found else { return nil }
-    guard let attempt else { return LogState(tryNumber: 0, lengths: [:], facts: [:], isTerminal: job.state.isTerminal) }
+    let isGone = market.withLock { $0 }.map { job.resultsGone(at: $0.clock.now) != nil } ?? false
+    // Logs that are gone are shown as none, not as a gap that never fills.
+    guard let attempt, !isGone else {
+      return LogState(tryNumber: 0, lengths: [:], facts: [:], isTerminal: job.state.isTerminal)
+    }
     let number = attempt.number
     let lengths = try await blocking.runIfActive { [files] in
       var lengths: [LogStream: Int64] = [:]

@@ -50,11 +50,16 @@ actor Packager {
     }
   }
 
+  /// Returns when nobody builds the job's package: what a build wrote can then be removed. Once the job's row says that
+  /// its results are gone, no build begins.
+  func settled(_ job: JobID) async { _ = await building[job]?.result }
+
   private func build(_ id: JobID) async throws -> PackageRecord {
     // Built between the caller's look and now.
     if let record = try await store.read({ try $0.package(of: id) }) { return record }
     let (job, tries, artifacts) = try await store.read { store in
       guard let job = try store.job(id), job.state.isTerminal else { throw MarketError.jobNotFound }
+      if let purged = job.resultPurgedAt { throw MarketError.resultsGone(purged) }
       return (job, try store.tries(of: id), try store.artifacts(of: id, tryNumber: job.lastTry))
     }
     let (files, key) = (files, signingKey)
@@ -72,7 +77,10 @@ actor Packager {
       job: id, size: Int64(summary.size), sha256: summary.sha256.hex,
       manifest: String(decoding: summary.manifest.canonicalBytes, as: UTF8.self),
       createdAt: clock.now)
-    try await store.write { try $0.save(record) }
+    try await store.write { market in
+      if let purged = try market.job(id)?.resultPurgedAt { throw MarketError.resultsGone(purged) }
+      try market.save(record)
+    }
     return record
   }
 }

@@ -199,6 +199,7 @@ extension RestMinerRoutes {
     let operation = StartTry(leaseHash: leaseHash, miner: miner, now: market.clock.now)
     do {
       let job = try await market.store.write { try operation.run(in: $0) }
+      market.dispatcher.started(leaseHash, timeout: job.specification.timeout)
       if !job.state.isTerminal, let change = market.progress.begin(job, at: market.clock.now) {
         market.hub.publish(progress: change.message, account: change.account)
       }

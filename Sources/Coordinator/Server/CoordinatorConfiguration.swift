@@ -64,5 +64,8 @@ public struct CoordinatorConfiguration: Sendable {
   /// How long an idempotency key's answer is kept. Default 24 h.
   public var idempotencyTerm = Seconds(86_400)
 
+  /// How far the coordinator's wall clock runs ahead of the machine's; for tests of what takes days. Default 0.
+  public var clockOffset = Seconds(0)
+
   public init() {}
 }

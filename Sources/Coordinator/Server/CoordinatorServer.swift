@@ -23,7 +23,7 @@ public enum CoordinatorServer {
   public static func run(
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
-    let clock = SystemClock()
+    let clock = SystemClock(ahead: configuration.clockOffset)
     let (store, files) = try open(configuration, clock: clock, log: log)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
     try await firstRun.prepare()
@@ -80,6 +80,10 @@ public enum CoordinatorServer {
     BulkCancelRoutes(market: market).add(to: router)
     ListRoutes(market: market).add(to: router)
     ResultRoutes(market: market).add(to: router)
+    PurgeRoutes(market: market).add(to: router)
+    ShareRoutes(market: market).add(to: router)
+    SharedRoutes(market: market).add(to: router)
+    HistoryRoutes(market: market).add(to: router)
     LogRoutes(market: market).add(to: router)
     UploadRoutes(market: market).add(to: router)
     SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
@@ -161,7 +165,8 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(), PollingSweep(), LedgerWatch(),
+              UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(), PollingSweep(), LedgerWatch(), Retention(),
+              OrphanSweep(), BlobCleanup(),
             ]
           ).run()
         }

@@ -104,7 +104,7 @@ public final class HTTPTransport: Sendable {
       let response = try await client.execute(message, deadline: deadline)
       return StreamedAnswer(
         status: Int(response.status.code), headers: AnswerHeaders(response.headers.map { ($0.name, $0.value) }),
-        body: AnswerBody(source: response.body))
+        body: AnswerBody(source: response.body, url: configuration.url.description))
     } catch {
       throw try failure(error)
     }

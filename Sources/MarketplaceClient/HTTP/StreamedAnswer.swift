@@ -8,18 +8,28 @@ public struct StreamedAnswer: Sendable {
   public let body: AnswerBody
 }
 
-/// A body as it arrives, once.
+/// A body as it arrives, once. Throws ``ClientError`` when the connection breaks, and `CancellationError`.
 public struct AnswerBody: AsyncSequence, Sendable {
   public typealias Element = ByteBuffer
 
   let source: HTTPClientResponse.Body
+  /// Where it comes from.
+  let url: String
 
-  public func makeAsyncIterator() -> Iterator { Iterator(source: source.makeAsyncIterator()) }
+  public func makeAsyncIterator() -> Iterator { Iterator(source: source.makeAsyncIterator(), url: url) }
 
   public struct Iterator: AsyncIteratorProtocol {
     var source: HTTPClientResponse.Body.AsyncIterator
+    let url: String
 
-    public mutating func next() async throws -> ByteBuffer? { try await source.next() }
+    public mutating func next() async throws -> ByteBuffer? {
+      do {
+        return try await source.next()
+      } catch {
+        if error is CancellationError || Task.isCancelled { throw CancellationError() }
+        throw ClientError.unreachable(url: url, reason: NetworkFailure.describe(error))
+      }
+    }
   }
 
   /// The same as plain bytes.

@@ -43,20 +43,36 @@ extension MarketplaceClient {
     _ = try await transport.call(APIRequest(.delete, path(id, "shares", share)))
   }
 
-  /// Removes a finished job's bytes; its row stays.
-  public func deleteResults(_ id: String) async throws {
-    _ = try await transport.call(APIRequest(.delete, path(id, "results")))
+  /// Removes a finished job's bytes; its row stays. The answer tells when they went.
+  public func deleteResults(_ id: String) async throws -> JSONValue {
+    try await transport.call(APIRequest(.delete, path(id, "results"))).json()
   }
 
-  /// Removes the bytes of many; `filter` as `POST /v1/jobs:purge` takes it.
-  public func purge(_ filter: JSONValue) async throws -> JSONValue { try await post(APIPath("jobs:purge"), filter) }
+  /// Removes the bytes of many; `filter` as `POST /v1/jobs:purge` takes it. Asks again until nothing is left of the
+  /// selection.
+  public func purge(_ filter: JSONValue) async throws -> PurgeAnswer {
+    var body = filter.object ?? JSONObject()
+    var sum = PurgeAnswer(isDryRun: body["dry_run"]?.bool ?? false)
+    while true {
+      let answer = try await post(APIPath("jobs:purge"), .object(body))
+      sum.add(answer)
+      guard answer["has_more"]?.bool == true, let cursor = answer["next_cursor"]?.string,
+        cursor != body["cursor"]?.string
+      else { return sum }
+      body["cursor"] = .string(cursor)
+    }
+  }
 
   public enum ExportFormat: String, Sendable { case json, csv }
 
-  /// Every job of the account, as a stream of bytes.
-  public func export(_ format: ExportFormat) async throws -> StreamedAnswer {
-    let answer = try await transport.open(
-      APIRequest(.get, APIPath("jobs", "export", query: [("format", format.rawValue)])))
+  /// Every job of the account that the filter lets through, as a stream of bytes. The filter's `limit` and `cursor` are
+  /// not used.
+  public func export(_ format: ExportFormat, _ filter: JobFilter = JobFilter()) async throws -> StreamedAnswer {
+    var filter = filter
+    filter.limit = nil
+    filter.cursor = nil
+    let path = APIPath("jobs", "export", query: [("format", format.rawValue)] + filter.query)
+    let answer = try await transport.open(APIRequest(.get, path))
     guard answer.status < 300 else { throw await transport.error(of: answer) }
     return answer
   }

@@ -13,13 +13,19 @@ enum FileTree {
     }
     defer { closedir(folder) }
     var names: [String] = []
+    while let name = nextName(folder) { names.append(name) }
+    return names
+  }
+
+  /// The next name in an open folder; nil at its end.
+  static func nextName(_ folder: OpaquePointer) -> String? {
     while let entry = readdir(folder) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
         pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      if name != "." && name != ".." { names.append(name) }
+      if name != "." && name != ".." { return name }
     }
-    return names
+    return nil
   }
 
   /// Removes a file or a folder with all in it. What is not there is fine. Links are removed, never followed.

@@ -22,8 +22,18 @@ public enum MarketError: Error, Hashable, Sendable {
   case otherPriority(JobID, Priority)
   /// The account has taken as much of its future service as it may.
   case borrowedTooMuch(limit: Int)
-  /// The account has as many pending jobs as its plan allows.
-  case quotaExceeded(limit: Int)
+  /// The account has as much as its plan allows.
+  case quotaExceeded(QuotaFault)
+  /// Inputs that are not here any more.
+  case inputsMissing([String])
+  /// The job is active; what is asked for comes with its end.
+  case notFinished(JobState)
+  /// The results are gone since then.
+  case resultsGone(Timestamp)
+  case shareNotFound
+  /// The link's time is over since then.
+  case shareExpired(Timestamp)
+  case tooManyShares(limit: Int)
   case accountNotFound
   /// Another account has the name.
   case nameTaken(String)

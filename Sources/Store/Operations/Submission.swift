@@ -47,11 +47,10 @@ public struct Submission: Sendable {
 
 extension MarketTransaction {
   /// Gives a new job its place in the queue and stores it with its first event; it ends at once with `unschedulable`.
-  /// Throws ``MarketError/quotaExceeded(limit:)``.
+  /// Throws ``MarketError``: quotaExceeded or inputsMissing.
   func enqueue(_ new: Job, of account: Account, unschedulable: String?, at now: Timestamp) throws -> Job {
-    guard try pendingCount(account: account.id) < account.plan.pendingJobLimit else {
-      throw MarketError.quotaExceeded(limit: account.plan.pendingJobLimit)
-    }
+    try checkQuota(of: account)
+    try checkInputs(of: new.specification)
     var (job, owner) = (new, account)
     let place = FairQueue.place(
       priority: job.priority, weight: owner.plan.weight, virtualTime: try virtualTime(), finish: owner.virtualFinish)
@@ -64,5 +63,21 @@ extension MarketTransaction {
     return try change(job, at: now) { job throws(TransitionRefused) in
       try job.rejectUnschedulable(unschedulable, at: now)
     }
+  }
+}
+
+extension MarketReader {
+  /// Whether an account may have one job more. Throws ``MarketError``.
+  public func checkQuota(of account: Account) throws {
+    let fault = account.plan.fault(
+      activeJobs: try activeCount(account: account.id), storedBytes: try totals(account: account.id).stored)
+    if let fault { throw MarketError.quotaExceeded(fault) }
+  }
+
+  /// Whether all inputs are here; in the transaction that needs them, so that none is collected in between. Throws
+  /// ``MarketError/inputsMissing(_:)``.
+  public func checkInputs(of specification: JobSpecification) throws {
+    let missing = try specification.inputs.filter { try blob($0.sha256) == nil }
+    guard missing.isEmpty else { throw MarketError.inputsMissing(missing.map(\.sha256)) }
   }
 }

@@ -9,8 +9,10 @@ extension SQLiteSession {
       INSERT INTO artifacts (job, try, path, size, sha256) VALUES (?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET size = excluded.size, sha256 = excluded.sha256
       """)
-    static let removeArtifacts = SQL("DELETE FROM artifacts WHERE job = ?")
+    static let removeArtifacts = SQL(
+      "DELETE FROM artifacts WHERE (job, try, path) IN (SELECT job, try, path FROM artifacts WHERE job = ? LIMIT ?)")
     static let package = SQL("SELECT size, sha256, manifest, created_at FROM packages WHERE job = ?")
+    static let packageSize = SQL("SELECT size FROM packages WHERE job = ?")
     static let savePackage = SQL(
       """
       INSERT INTO packages (job, size, sha256, manifest, created_at) VALUES (?, ?, ?, ?, ?)
@@ -19,11 +21,11 @@ extension SQLiteSession {
       """)
     static let removePackage = SQL("DELETE FROM packages WHERE job = ?")
     static let markPackaged = SQL("UPDATE jobs SET is_packaged = ? WHERE id = ?", keepsCache: true)
-    static let blob = SQL("SELECT size, created_at FROM blobs WHERE sha256 = ?")
+    static let blob = SQL("SELECT size, created_at, used_at FROM blobs WHERE sha256 = ?")
     static let saveBlob = SQL(
       """
-      INSERT INTO blobs (sha256, size, created_at) VALUES (?, ?, ?)
-      ON CONFLICT DO UPDATE SET size = excluded.size, created_at = excluded.created_at
+      INSERT INTO blobs (sha256, size, created_at, used_at) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET size = excluded.size, created_at = excluded.created_at, used_at = excluded.used_at
       """)
   }
 
@@ -46,7 +48,10 @@ extension SQLiteSession {
     try noteFiles(of: artifact.job)
   }
 
-  func removeArtifacts(of job: JobID) throws { try connection.execute(Statements.removeArtifacts, [.id(job)]) }
+  func removeArtifacts(of job: JobID, limit: Int) throws -> Int {
+    try connection.execute(Statements.removeArtifacts, [.id(job), .integer(max(0, limit))])
+    return connection.changes
+  }
 
   func package(of job: JobID) throws -> PackageRecord? {
     try connection.first(Statements.package, [.id(job)]) { row in
@@ -54,7 +59,12 @@ extension SQLiteSession {
     }
   }
 
+  private func packageSize(of job: JobID) throws -> Int64 {
+    try connection.first(Statements.packageSize, [.id(job)]) { $0.int64(0) } ?? 0
+  }
+
   func save(_ package: PackageRecord) throws {
+    try addStored(package.size - (try packageSize(of: package.job)), of: package.job)
     try connection.execute(
       Statements.savePackage,
       [
@@ -65,17 +75,19 @@ extension SQLiteSession {
   }
 
   func removePackage(of job: JobID) throws {
+    try addStored(-packageSize(of: job), of: job)
     try connection.execute(Statements.removePackage, [.id(job)])
     try connection.execute(Statements.markPackaged, [.flag(false), .id(job)])
   }
 
   func blob(_ sha256: String) throws -> BlobRecord? {
     try connection.first(Statements.blob, [.string(sha256)]) {
-      BlobRecord(sha256: sha256, size: $0.int64(0), createdAt: $0.time(1))
+      BlobRecord(sha256: sha256, size: $0.int64(0), createdAt: $0.time(1), usedAt: $0.time(2))
     }
   }
 
   func save(_ blob: BlobRecord) throws {
-    try connection.execute(Statements.saveBlob, [.string(blob.sha256), .int64(blob.size), .time(blob.createdAt)])
+    try connection.execute(
+      Statements.saveBlob, [.string(blob.sha256), .int64(blob.size), .time(blob.createdAt), .time(blob.usedAt)])
   }
 }

@@ -15,6 +15,7 @@ extension SQLiteSession {
     static let insertSpecification = SQL("INSERT INTO specifications (job, body) VALUES (?, ?)")
     static let insertLabel = SQL(
       "INSERT INTO job_labels (account, name, value, created_at, job) VALUES (?, ?, ?, ?, ?)")
+    static let insertInput = SQL("INSERT INTO job_inputs (sha256, job) VALUES (?, ?) ON CONFLICT DO NOTHING")
     static let row = SQL("SELECT key, account, class, state, ready, priority FROM jobs WHERE id = ?")
     static let setPriority = SQL("UPDATE jobs SET priority = ? WHERE key = ?")
     private static let moving = """
@@ -54,6 +55,9 @@ extension SQLiteSession {
         Statements.insertLabel,
         [.id(job.account), .string(name), .string(value), .time(job.createdAt), .int64(row.key)])
     }
+    for input in specification.inputs {
+      try connection.execute(Statements.insertInput, [.string(input.sha256), .int64(row.key)])
+    }
     cache.rows[job.id] = row
     cache.hot.noteWritten(job, row)
     try count(row, by: 1)
@@ -77,6 +81,7 @@ extension SQLiteSession {
     }
     cache.rows[job.id] = new
     cache.hot.noteWritten(job, new)
+    if job.state.isTerminal, !old.state.isTerminal { try addTotals(of: job) }
     guard new.state != old.state || new.isReady != old.isReady else { return }
     try count(old, by: -1)
     try count(new, by: 1)

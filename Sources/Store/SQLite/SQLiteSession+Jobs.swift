@@ -19,7 +19,8 @@ extension SQLiteSession {
     static let retentionDue = SQL(
       """
       SELECT \(jobColumns) WHERE j.result_expires_at IS NOT NULL AND j.result_purged_at IS NULL
-      AND j.result_expires_at <= ? ORDER BY j.result_expires_at LIMIT ?
+      AND j.result_expires_at <= ? AND j.account NOT IN (SELECT account FROM retention_extensions)
+      ORDER BY j.result_expires_at LIMIT ?
       """)
     static let counts = SQL("SELECT state, sum(count) FROM job_counts GROUP BY state")
     static let toPackage = SQL(

@@ -3,7 +3,7 @@ import GRDB
 /// The database's layout and how older ones become it.
 enum Schema {
   /// What this program knows. Kept in `PRAGMA user_version`; one more for each migration.
-  static let version = 3
+  static let version = 4
 
   /// Brings the database up to ``version``. A newer one is left alone: ``StoreError/newerVersion(found:known:)``.
   static func migrate(_ queue: DatabaseQueue, epoch: String) throws {
@@ -22,6 +22,10 @@ enum Schema {
     migrator.registerMigration("3") { database in
       try database.execute(sql: accounting)
       try database.execute(sql: "PRAGMA user_version = 3")
+    }
+    migrator.registerMigration("4") { database in
+      try addResults(database)
+      try database.execute(sql: "PRAGMA user_version = 4")
     }
     try migrator.migrate(queue)
   }

@@ -14,8 +14,9 @@ struct ClientCommand: AsyncParsableCommand {
     subcommands: [
       SubmitCommand.self, StatusCommand.self, WatchCommand.self, LogsCommand.self, ListCommand.self, GetCommand.self,
       CancelCommand.self, RerunCommand.self, AttemptsCommand.self, UnlockCommand.self, QueueCommand.self,
-      MoveCommand.self, DownloadCommand.self, VerifyCommand.self, ArtifactsCommand.self, ConfigCommand.self,
-      DoctorCommand.self,
+      MoveCommand.self, DownloadCommand.self, VerifyCommand.self, ArtifactsCommand.self, ShareCommand.self,
+      SharesCommand.self, UnshareCommand.self, DeleteCommand.self, CleanCommand.self, ExportCommand.self,
+      StatsCommand.self, ConfigCommand.self, DoctorCommand.self,
     ])
 }
 

@@ -13,28 +13,7 @@ struct ListCommand: ClientVerb {
   @OptionGroup var format: FormatOptions
   @OptionGroup var timeout: TimeoutOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Only these states: pending, running, failed, active, finished, … May be repeated.", valueName: "state"))
-  var status: [StatusWord] = []
-
-  @Option(help: ArgumentHelp("Only jobs created in the last so many days.", valueName: "count"))
-  var days: Int?
-
-  @Option(help: ArgumentHelp("Only jobs created from this day or time on.", valueName: "date"))
-  var from: String?
-
-  @Option(help: ArgumentHelp("Only jobs created until the end of this day, or until this time.", valueName: "date"))
-  var to: String?
-
-  @Option(help: ArgumentHelp("Only jobs with this label. May be repeated.", valueName: "name=value"))
-  var label: [NameValue] = []
-
-  @Option(help: ArgumentHelp("Only jobs in which this text stands.", valueName: "text"))
-  var search: String?
-
-  @Option(help: "created_at or completed_at; with - before it, latest first.")
-  var sort: String?
+  @OptionGroup var filters: FilterOptions
 
   @Option(help: "How many, 1 to 500. Default 20.")
   var limit: Int?
@@ -48,30 +27,11 @@ struct ListCommand: ClientVerb {
   var callTimeout: TimeSpan? { timeout.timeout }
 
   func validate() throws {
-    if let days, !(1...36_600).contains(days) { throw ValidationError("--days must be between 1 and 36600.") }
     if let limit, !(1...500).contains(limit) { throw ValidationError("--limit must be between 1 and 500.") }
-    let first = try Self.moment(from, "--from")
-    let last = try Self.moment(to, "--to")
-    if let first, let last, first > last { throw ValidationError("--from is later than --to.") }
-  }
-
-  private static func moment(_ text: String?, _ option: String) throws -> Timestamp? {
-    guard let text else { return nil }
-    guard let time = Timestamp(date: text) ?? Timestamp(rfc3339: text) else {
-      throw ValidationError("\(option) must be a date like 2026-01-31 or a time like 2026-01-31T12:00:00Z.")
-    }
-    return time
   }
 
   private var filter: JobFilter {
-    var filter = JobFilter()
-    filter.statuses = status.map(\.word)
-    filter.labels = label.map { "\($0.name)=\($0.value)" }
-    filter.search = search
-    filter.days = days
-    filter.from = from
-    filter.to = to
-    filter.sort = sort
+    var filter = filters.filter
     filter.limit = limit ?? (all ? 500 : nil)
     filter.cursor = cursor
     return filter

@@ -35,6 +35,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var rateLimit: Int64 = 10_000
   @Option(help: ArgumentHelp("The market's share of every charge, like 2.5.", valueName: "per cent"))
   var fee = FeePercent(.none)
+  @Option(
+    help: ArgumentHelp("Tests: run this far ahead of the machine's clock.", valueName: "time", visibility: .hidden))
+  var clockOffset: TimeSpan?
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -66,6 +69,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.runningLimit = runningLimit
     configuration.fee = fee.rate
     configuration.rateLimit = rateLimit
+    configuration.clockOffset = clockOffset?.seconds ?? Seconds(0)
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     do {
