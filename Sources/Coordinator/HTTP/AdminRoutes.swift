@@ -91,16 +91,17 @@ extension AdminRoutes {
     _ = try admin(request)
     let plan = try AccountRequest.change(try await body(request))
     let reference = context.parameters.get("account") ?? ""
-    let outcome = try await market.store.write { store in
+    let now = market.clock.now
+    let (former, account) = try await market.store.write { store in
       guard let account = try store.account(reference: reference) else { throw MarketError.accountNotFound }
-      return try PlanChange(account: account.id, plan: plan).run(in: store)
+      return (account.plan, try PlanChange(account: account.id, plan: plan, now: now).run(in: store))
     }
     market.log.notice(
       "plan changed",
       metadata: [
-        "account": "\(outcome.account.id)", "from": "\(outcome.former.rawValue)", "to": "\(plan.rawValue)",
+        "account": "\(account.id)", "from": "\(former.rawValue)", "to": "\(plan.rawValue)",
       ])
-    return .json(outcome.account.document)
+    return .json(account.document)
   }
 }
 

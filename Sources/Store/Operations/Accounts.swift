@@ -23,32 +23,6 @@ public struct AccountCreation: Sendable {
   }
 }
 
-/// Puts an account on another plan. Limits and weight follow at once, for what is submitted from now on.
-public struct PlanChange: Sendable {
-  public var account: AccountID
-  public var plan: Plan
-
-  public init(account: AccountID, plan: Plan) {
-    self.account = account
-    self.plan = plan
-  }
-
-  public struct Outcome: Hashable, Sendable {
-    public var account: Account
-    public var former: Plan
-    /// Results that are there already stay longer than before.
-    public var isUpgrade: Bool { former.retention < account.plan.retention }
-  }
-
-  public func run(in market: any MarketTransaction) throws -> Outcome {
-    guard var known = try market.account(account) else { throw MarketError.accountNotFound }
-    let former = known.plan
-    known.plan = plan
-    if former != plan { try market.save(known) }
-    return Outcome(account: known, former: former)
-  }
-}
-
 /// Makes an API key; only its hash is stored.
 public struct KeyCreation: Sendable {
   /// The key itself, made by the caller.
