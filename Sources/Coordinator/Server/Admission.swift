@@ -39,6 +39,10 @@ struct Admission: Sendable {
     _ address: SocketAddress?
   ) -> WebSocketAdmission {
     guard let ticket = try? gate.ticket(target, address: address?.ipAddress) else { return .refuse }
-    return .accept(session: { market.hub.session(scope: scope, account: account, resume: resume, ticket: ticket) })
+    // A feed's messages are commands: what is longer is refused before it is buffered.
+    let size = market.hub.limits.messageSize
+    return .accept(
+      session: { market.hub.session(scope: scope, account: account, resume: resume, ticket: ticket) },
+      limits: Limits(maximumFrameSize: size, maximumMessageSize: size, deflateBomb: size))
   }
 }
