@@ -24,7 +24,8 @@ enum DeflateTarget {
     }
     let one = End(.server, limits: limits, deflate: agreement).receive(frame(opcode, octets, isFinal: true)[...])
     let middle = octets.startIndex + octets.count / 2
-    let pieces = frame(opcode, octets[..<middle], isFinal: false) + frame(.continuation, octets[middle...], isFinal: true)
+    let pieces =
+      frame(opcode, octets[..<middle], isFinal: false) + frame(.continuation, octets[middle...], isFinal: true)
     let two = End(.server, limits: limits, deflate: agreement).receive(pieces[...])
     expect(one == two, "fragments give other events")
     for event in one {

@@ -23,8 +23,10 @@ enum FrameTarget {
       events += pieces.receive(piece)
       rest = rest.dropFirst(piece.count)
     }
-    expect(events == whole, "pieces give \(events.last.map { "\($0)".prefix(200) } ?? "nothing"), the whole \(whole.last.map { "\($0)".prefix(200) } ?? "nothing")")
+    expect(events == whole, "pieces give \(last(events)), the whole \(last(whole))")
   }
+
+  private static func last(_ events: [Event]) -> String { String("\(events.last as Any)".prefix(200)) }
 
   static func agreement(_ setup: UInt8) -> DeflateAgreement {
     let bits = [15, 12, 9, 8][Int(setup >> 3 & 3)]

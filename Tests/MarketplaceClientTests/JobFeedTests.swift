@@ -227,7 +227,8 @@ extension FeedMessage {
   }
 
   @Test(arguments: [
-    (1000, false), (1001, true), (1005, true), (1002, false), (1003, false), (1006, true), (1007, false), (1008, false), (1009, false),
+    (1000, false), (1001, true), (1005, true), (1002, false), (1003, false), (1006, true), (1007, false), (1008, false),
+    (1009, false),
     (1012, true), (2999, false), (3000, true), (3499, true), (3500, false), (3999, false), (4000, true), (4008, true),
     (4499, true), (4500, false), (4504, false),
   ])

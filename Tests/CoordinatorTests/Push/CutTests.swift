@@ -1,6 +1,7 @@
 import Clocks
 import JSON
 import Marketplace
+import Store
 import Testing
 import WebSocket
 import Wire
@@ -99,7 +100,8 @@ import Wire
         feed, socket, upload: [], cutAfter: Int.random(in: 1...2500, using: &random), random: &random
       ) { random in
         topic.change(
-          Known.job(UInt64.random(in: 1...20, using: &random)), JobState.allCases.randomElement(using: &random) ?? .running)
+          Known.job(UInt64.random(in: 1...20, using: &random)),
+          JobState.allCases.randomElement(using: &random) ?? .running)
       }
       #expect(isCut, "seed \(seed)")
       cuts += 1
