@@ -4,9 +4,10 @@ SWIFT ?= swift
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 KEEP ?=
 SEEDS ?= 200
+SECONDS ?= 60
 
 .PHONY: help setup setup-build build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
-	bench lint format clean
+	fuzz sanitize test-network bench lint format clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,15 +52,26 @@ conformance: setup ## all 517 cases of the WebSocket conformance suite, both dir
 	ECHO=.build/release/websocket-echo Tests/Conformance/run server full
 	ECHO=.build/release/websocket-echo Tests/Conformance/run client full
 
+fuzz: setup ## fuzzes frames, handshakes and compression, SECONDS=60 each (KEEP=1 adds what it finds to the corpus)
+	@KEEP=$(KEEP) Fuzzing/run $(SECONDS)
+
+sanitize: setup ## the unit tests under ThreadSanitizer, then AddressSanitizer (about 25 minutes, builds of its own)
+	scripts/sanitize thread
+	scripts/sanitize address
+
+test-network: build ## half-open connections in network namespaces, nginx's defaults (root; about 3 minutes)
+	AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run -p 'long_*.py' -j 4 -v
+
 bench: build ## the benchmarks, as a table
 	Benchmarks/run
 
-lint: ## formatting, lengths, and words that must not stand in the tree
-	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+lint: ## formatting, lengths, words that must not stand in the tree, corpora
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Fuzzing Package.swift
 	@scripts/lint-tree
+	PYTHONDONTWRITEBYTECODE=1 Tests/Corpus/generate.py --check
 
 format: ## format in place
-	$(SWIFT) format -i --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format -i --recursive --parallel Sources Tests Fuzzing Package.swift
 
 clean: ## remove what was built
 	rm -rf .build .build-*

@@ -126,7 +126,7 @@ let package = Package(
       "Coordinator",
       [
         "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "Store", "WebSocket", "WebSocketTransport",
-        "ResultPackage", log,
+        "ResultPackage", "MarketplaceClient", log,
       ] + nio),
     tests(
       "Miner",

@@ -15,6 +15,12 @@ FAST_EXCLUDES = ["9.*", "12.*", "13.*"]
 # Seconds without a new line in the suite's log after which a run counts as hung.
 STALL = 300
 AGENT = "websocket-echo"
+# Run in the environment without the suite's old packages.
+PEER = [os.path.join(os.environ["CONFORMANCE_DIR"], "peer", "bin", "python"),
+        os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer.py")]
+
+GROUP_9 = {"9.1": "text, one frame", "9.2": "binary, one frame", "9.3": "text, fragments", "9.4": "binary, fragments",
+           "9.5": "text, chopped", "9.6": "binary, chopped", "9.7": "small texts", "9.8": "small binaries"}
 
 COUNT = """
 import json, sys
@@ -80,23 +86,30 @@ def stop(process):
             process.wait()
 
 
+def testee(role, binary, port, url):
+    """The command of what is tested: our executable, or the peer where there is none."""
+    flags = shlex.split(os.environ.get("ECHO_FLAGS", ""))
+    if role == "server":
+        return [binary, "--port", str(port)] + flags if binary else PEER + ["server", str(port)]
+    return [binary, "--client", url, "--agent", AGENT] + flags if binary else PEER + ["client", url, AGENT]
+
+
 def run(role, cases, excludes, binary, out):
-    """Runs the suite once; returns {case id: behaviour}."""
+    """Runs the suite once; returns {case id: behaviour}. No binary: against the peer."""
     os.makedirs(out, exist_ok=True)
     index = os.path.join(out, "index.json")
     if os.path.exists(index):
         os.remove(index)
     port, log_path = free_port(), os.path.join(out, "wstest.log")
     url = "ws://127.0.0.1:%d" % port
-    flags = shlex.split(os.environ.get("ECHO_FLAGS", ""))
+    command = testee(role, binary, port, url)
     common = {"outdir": out, "cases": cases, "exclude-cases": excludes, "exclude-agent-cases": {}}
     running = []
     with open(log_path, "w") as log:
         try:
             if role == "server":
-                testee = subprocess.Popen([binary, "--port", str(port)] + flags, stdout=subprocess.DEVNULL)
-                running.append(testee)
-                wait_for_port(port, testee)
+                running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+                wait_for_port(port, running[-1])
                 suite = wstest("fuzzingclient", dict(common, servers=[{"agent": AGENT, "url": url}]), out, log)
                 running.append(suite)
                 wait(suite, log_path)
@@ -104,10 +117,8 @@ def run(role, cases, excludes, binary, out):
                 suite = wstest("fuzzingserver", dict(common, url=url), out, log)
                 running.append(suite)
                 wait_for_port(port, suite)
-                testee = subprocess.Popen(
-                    [binary, "--client", url, "--agent", AGENT] + flags, stdout=subprocess.DEVNULL)
-                running.append(testee)
-                wait(testee, log_path)
+                running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+                wait(running[-1], log_path)
         finally:
             for process in running:
                 stop(process)
@@ -115,6 +126,19 @@ def run(role, cases, excludes, binary, out):
         sys.exit("conformance: no report; see " + log_path)
     with open(index) as f:
         return json.load(f).get(AGENT, {})
+
+
+def seconds(results, group):
+    return sum(r.get("duration", 0) for c, r in results.items() if c.startswith(group + ".")) / 1000
+
+
+def compare(role, results, out):
+    """Group 9 (large messages) beside a peer's, run right behind ours."""
+    peer = run(role, ["9.*"], [], None, os.path.join(out, "peer"))
+    print("group 9, seconds:            ours  Python websockets")
+    for group in ["9.%d" % number for number in range(1, 9)]:
+        print("  %-4s %s %9.2f %9.2f" % (group, GROUP_9[group].ljust(18), seconds(results, group), seconds(peer, group)))
+    print("  all                     %9.2f %9.2f" % (seconds(results, "9"), seconds(peer, "9")))
 
 
 def main():
@@ -146,6 +170,8 @@ def main():
         print("%d cases have no result" % missing)
     print("%s %s: %s in %.0f s; report: %s/index.html" % (
         role, group, ", ".join("%s %d" % k for k in sorted(kinds.items())), time.monotonic() - start, out))
+    if group == "full" and not patterns:
+        compare(role, results, out)
     failed = len(set(bad) | set(unclean)) + missing
     print("%d passed, %d failed" % (len(results) - len(set(bad) | set(unclean)), failed))
     sys.exit(1 if failed else 0)

@@ -72,12 +72,13 @@ def main():
     parser.add_argument("-k", default="", metavar="PATTERN")
     parser.add_argument("-j", type=int, default=3, metavar="WORKERS")
     parser.add_argument("-v", action="store_true")
+    parser.add_argument("-p", default="test_*.py", metavar="FILES")
     options = parser.parse_args()
     sys.path.insert(0, str(HERE))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
     groups = {}
-    for kind, tests in classes(unittest.TestLoader().discover(str(HERE), "test_*.py", str(HERE))).items():
+    for kind, tests in classes(unittest.TestLoader().discover(str(HERE), options.p, str(HERE))).items():
         tests = [test for test in tests if options.k in test.id()]
         if tests:
             groups[kind] = tests

@@ -1,11 +1,13 @@
 """The live feeds, with websocket-client."""
 
+import http.client
 import json
+import socket
 
 import requests
 import websocket
 
-from market import MarketTest, messages
+from market import MarketTest, messages, until
 
 
 class Feed(MarketTest):
@@ -186,6 +188,67 @@ class Feed(MarketTest):
         feed.recv()
         feed.send(json.dumps({"type": "ping", "x": "y" * 70_000}))
         self.assertEqual(messages(feed)[-1]["code"], 1009)
+
+    # Limits and later requests
+
+    def test_feeds_at_the_limit_and_one_past(self):
+        feeds = []
+        try:
+            while True:
+                feeds.append(self.market.feed())
+        except websocket.WebSocketBadStatusException as error:
+            self.assertEqual(error.status_code, 429)
+            body = json.loads(error.resp_body)
+            self.assertEqual((body["status"], body["code"]), (429, "too_many_feeds"))
+        finally:
+            for feed in feeds:
+                feed.shutdown()
+        # Other tests' feeds may still be counted when it starts.
+        self.assertIn(len(feeds), range(80, 101))
+        until(lambda: self.opens(), "a feed opens again")
+
+    def opens(self):
+        try:
+            self.market.feed().shutdown()
+            return True
+        except websocket.WebSocketBadStatusException:
+            return False
+
+    def test_upgrade_behind_ordinary_requests(self):
+        """On one connection: two requests, a refused handshake, then the feed."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.market.port, timeout=20)
+        self.addCleanup(connection.close)
+        headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                   "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        for path, more, status in (("/healthz", {}, 200), ("/v1/jobs/ws", headers | {"X-Api-Key": "ak_bad"}, 401),
+                                   ("/v1/jobs", {"X-Api-Key": self.market.client_key}, 200)):
+            connection.request("GET", path, headers=more)
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, status, path)
+        port = connection.sock.getsockname()[1]
+        feed = websocket.create_connection(
+            f"ws://127.0.0.1:{self.market.port}/v1/jobs/ws", socket=connection.sock, timeout=20, suppress_origin=True,
+            header={"X-Api-Key": self.market.client_key})
+        self.assertEqual(feed.sock.getsockname()[1], port)
+        self.assertEqual(json.loads(feed.recv())["type"], "snapshot")
+        job = self.market.submit(payload={"type": "noop"})
+        found = messages(feed, lambda one: one["type"] == "end" and one["job_id"] == job)
+        self.assertEqual(self.of(found, job)[-1]["status"], "completed")
+        feed.close()
+
+    def test_upgrade_pipelined(self):
+        """An ordinary request and the handshake in one piece; the answers come in order."""
+        with socket.create_connection(("127.0.0.1", self.market.port), timeout=20) as raw:
+            key = f"X-Api-Key: {self.market.client_key}\r\nHost: 127.0.0.1:{self.market.port}\r\n"
+            raw.sendall((f"GET /v1/jobs?limit=1 HTTP/1.1\r\n{key}\r\nGET /v1/jobs/ws HTTP/1.1\r\n{key}"
+                         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n").encode() + b"\x89\x80\0\0\0\0")
+            got = b""
+            while b"snapshot" not in got or b"\x8a\x00" not in got:
+                got += raw.recv(65536)
+        self.assertTrue(got.startswith(b"HTTP/1.1 200 "))
+        self.assertLess(got.index(b"HTTP/1.1 200 "), got.index(b"HTTP/1.1 101 "))
 
     # Resuming
 

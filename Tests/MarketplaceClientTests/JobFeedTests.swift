@@ -1,3 +1,4 @@
+import FoundationEssentials
 import JSON
 import LoopbackServer
 import Marketplace
@@ -173,12 +174,86 @@ extension FeedMessage {
     }
   }
 
+  @Test func aRestartsHintIsTheWait() async throws {
+    typealias Make = FeedReducerTests
+    let script = Script([
+      [Make.snapshot(1, Make.document(.running)).frame, .closed(code: 1012, reason: "reconnect_after_ms=7350")],
+      [Make.status(2, .completed).frame],
+    ])
+    let result = try await run(script) { Make.document($0 == 1 ? .running : .completed) }
+    #expect(result.slept == 7350)
+    let delays = result.events.compactMap { event -> Seconds? in
+      if case .connection(.reconnecting(let delay, _)) = event { delay } else { nil }
+    }
+    #expect(delays == [Seconds(milliseconds: 7350)])
+  }
+
   @Test(arguments: [
-    (1000, true), (1001, true), (1002, false), (1003, false), (1006, true), (1007, false), (1008, false), (1009, false),
+    (1012, "reconnect_after_ms=0", Int64(0) as Int64?), (1012, "reconnect_after_ms=60000", 60_000),
+    (1012, "reconnect_after_ms=60001", 60_000), (1012, "reconnect_after_ms=99999999999999999999", nil),
+    (1012, "reconnect_after_ms=", nil), (1012, "reconnect_after_ms=-5", nil), (1012, "reconnect_after_ms=5s", nil),
+    (1012, "", nil), (1001, "reconnect_after_ms=5", nil),
+  ])
+  func restartHints(code: Int, reason: String, milliseconds: Int64?) {
+    #expect(RestartHint.delay(code: code, reason: reason)?.milliseconds == milliseconds)
+  }
+
+  /// Without a hint the wait is anything between nothing and the growing ceiling (full jitter).
+  @Test func waitsHaveFullJitter() {
+    var generator = SeededGenerator(state: 5)
+    for attempt in 0..<8 {
+      let ceiling = min(15_000, 500 << attempt)
+      let waits = (0..<400).map { _ in
+        Int(Backoff.reconnect.delay(attempt: attempt, using: &generator).milliseconds)
+      }
+      #expect(waits.allSatisfy { (0...ceiling).contains($0) })
+      #expect(waits.contains { $0 < ceiling / 10 } && waits.contains { $0 > ceiling - ceiling / 10 })
+    }
+  }
+
+  /// Every row of the table in the documentation says what this client does.
+  @Test func theTableOfCloseCodes() throws {
+    let text = try repositoryFile("docs/protocol.md")
+    var count = 0
+    for line in text.split(separator: "\n") where line.hasPrefix("| ") {
+      let cells = line.split(separator: "|").map { String($0).trimmingBlanks }
+      guard cells.count == 4, ["reconnect", "do not reconnect"].contains(cells[3]) else { continue }
+      for code in cells[0].split(separator: ",").compactMap({ Int(String($0).trimmingBlanks) }) {
+        #expect((FeedCloseAction(code: code) == .reconnect) == (cells[3] == "reconnect"), "\(code)")
+        count += 1
+      }
+    }
+    #expect(count >= 20)
+  }
+
+  @Test(arguments: [
+    (1000, false), (1001, true), (1005, true), (1002, false), (1003, false), (1006, true), (1007, false), (1008, false),
+    (1009, false),
     (1012, true), (2999, false), (3000, true), (3499, true), (3500, false), (3999, false), (4000, true), (4008, true),
     (4499, true), (4500, false), (4504, false),
   ])
   func closeCodes(_ code: Int, _ reconnects: Bool) {
     #expect((FeedCloseAction(code: code) == .reconnect) == reconnects)
   }
+}
+
+extension String {
+  fileprivate var trimmingBlanks: String {
+    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+  }
+}
+
+private struct MissingFile: Error {
+  let path: String
+}
+
+/// A file of the repository, found from where the tests stand.
+private func repositoryFile(_ path: String, from file: String = #filePath) throws -> String {
+  var folder = URL(filePath: file).deletingLastPathComponent()
+  while folder.path.count > 1 {
+    let candidate = folder.appending(path: path).path
+    if let data = FileManager.default.contents(atPath: candidate) { return String(decoding: data, as: UTF8.self) }
+    folder = folder.deletingLastPathComponent()
+  }
+  throw MissingFile(path: path)
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { baseDelayMs, maxDelayMs, reconnectDelay, shouldReconnect } from "../../web-static/js/backoff.js";
+import { baseDelayMs, maxDelayMs, reconnectDelay, restartDelay, shouldReconnect } from "../../web-static/js/backoff.js";
 
 test("the wait doubles up to the cap and covers the whole range", () => {
   const top = (attempt) => reconnectDelay(attempt, () => 1 - 2 ** -53);
@@ -14,6 +14,16 @@ test("the wait doubles up to the cap and covers the whole range", () => {
 
 test("a nonsense attempt counts as the first", () => {
   for (const attempt of [-1, NaN, undefined]) assert.equal(reconnectDelay(attempt, () => 0.5), baseDelayMs / 2);
+});
+
+test("a restart's hint is waited for, and nothing else is taken for one", () => {
+  assert.equal(restartDelay(1012, "reconnect_after_ms=0"), 0);
+  assert.equal(restartDelay(1012, "reconnect_after_ms=7350"), 7350);
+  assert.equal(restartDelay(1012, "reconnect_after_ms=999999999"), 60_000);
+  for (const reason of ["", "reconnect_after_ms=", "reconnect_after_ms=-1", "reconnect_after_ms=1e9", "xreconnect_after_ms=1"]) {
+    assert.equal(restartDelay(1012, reason), null, reason);
+  }
+  assert.equal(restartDelay(1001, "reconnect_after_ms=5"), null);
 });
 
 test("close codes: the ranges' edges and the passing ones", () => {

@@ -222,7 +222,28 @@ import WebSocket
     try await withServer(session: { JournalSession(Journal()) }) { server in
       let peer = try await RawPeer.connect(port: server.port)
       try await peer.send("\u{16}\u{3}\u{1} not HTTP\r\n\r\n")
-      #expect(String(decoding: await peer.readToEnd(), as: UTF8.self).hasPrefix("HTTP/1.1 400 "))
+      let answer = String(decoding: await peer.readToEnd(), as: UTF8.self)
+      #expect(answer.hasPrefix("HTTP/1.1 400 ") && answer.contains("application/problem+json"))
+      await peer.close()
+    }
+  }
+
+  /// Bounds for one peer only, whatever the configuration allows.
+  @Test(arguments: [(100, true), (101, false)])
+  func limitsOfAnAdmission(size: Int, fits: Bool) async throws {
+    let journal = Journal()
+    try await withServer(admit: { _, channel in
+      channel.eventLoop.makeSucceededFuture(
+        .accept(session: { JournalSession(journal) }, limits: Limits(maximumFrameSize: 100, maximumMessageSize: 100)))
+    }) { server in
+      let peer = try await RawPeer.connect(port: server.port)
+      try await peer.send(Array(upgradeRequest.utf8) + clientFrame(0x82, [UInt8](repeating: 0, count: size)))
+      _ = await peer.readHead()
+      if fits {
+        try await journal.first { $0 == .binary(size) }
+      } else {
+        #expect(try await journal.closed().code == .messageTooBig)
+      }
       await peer.close()
     }
   }

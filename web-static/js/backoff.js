@@ -10,6 +10,13 @@ export function reconnectDelay(attempt, random = Math.random, base = baseDelayMs
   return Math.floor(random() * Math.min(cap, base * 2 ** exponent));
 }
 
+/// The wait that a coordinator asks for when it restarts (1012, `reconnect_after_ms=N`), at most a minute; null: none.
+/// Each client is given another one, so that they do not come back together.
+export function restartDelay(code, reason) {
+  const match = code === 1012 && /^reconnect_after_ms=(\d{1,15})$/.exec(reason);
+  return match ? Math.min(Number(match[1]), 60_000) : null;
+}
+
 // Standard codes that say "the connection or the server went away", not "you did something wrong".
 // 1005 and 1006 are made up by the browser when no close frame, or one without a code, arrived.
 const passing = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);

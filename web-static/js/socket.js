@@ -1,6 +1,6 @@
 // The feed's connection: auth, resume, liveness, reconnect. What the messages mean is `feed.js`'s matter.
 
-import { reconnectDelay, shouldReconnect } from "./backoff.js";
+import { reconnectDelay, restartDelay, shouldReconnect } from "./backoff.js";
 
 const pingEveryMs = 25_000;
 const silenceLimitMs = 45_000;
@@ -101,7 +101,7 @@ export class FeedSocket {
       this.#handlers.onState("closed", { code, reason });
       return;
     }
-    const delay = reconnectDelay(this.#attempt);
+    const delay = restartDelay(code, reason) ?? reconnectDelay(this.#attempt);
     this.#attempt += 1;
     this.#handlers.onState("waiting", { code, reason, delay });
     this.#retry = setTimeout(() => this.#connect(), delay);

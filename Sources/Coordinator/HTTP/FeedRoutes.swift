@@ -25,7 +25,8 @@ struct FeedRoutes {
     case .refuse(let problem): throw problem
     case .admit(let target, _):
       try gate.checkLimits(target, address: context.remoteAddress?.ipAddress)
-      throw Problem(426, "upgrade_required", "this address speaks WebSocket on a connection's first request")
+      // It was refused, and now nothing speaks against it.
+      throw Problem(503, "try_again", "the connection could not be opened just now", retryAfter: 1)
     }
   }
 }

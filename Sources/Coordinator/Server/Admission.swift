@@ -43,9 +43,13 @@ struct Admission: Sendable {
     _ address: SocketAddress?
   ) -> WebSocketAdmission {
     guard let ticket = try? gate.ticket(target, address: address?.ipAddress) else { return .refuse }
-    return .accept(session: {
-      market.hub.session(
-        scope: scope, account: identity?.account, resume: resume, ticket: ticket, keyHash: identity?.keyHash)
-    })
+    // A feed's messages are commands: what is longer is refused before it is buffered.
+    let size = market.hub.limits.messageSize
+    return .accept(
+      session: {
+        market.hub.session(
+          scope: scope, account: identity?.account, resume: resume, ticket: ticket, keyHash: identity?.keyHash)
+      },
+      limits: Limits(maximumFrameSize: size, maximumMessageSize: size, deflateBomb: size))
   }
 }

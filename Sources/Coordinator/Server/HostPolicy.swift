@@ -18,8 +18,7 @@ struct HostPolicy: Hashable, Sendable {
 
   /// Whether a `Host` header (name or address, with or without port) is ours. A missing one is not.
   func allows(_ host: String?) -> Bool {
-    guard let host, !host.isEmpty else { return false }
-    let name = Self.name(of: host)
+    guard let host, let name = HostField(host)?.name else { return false }
     if names.contains(name) { return true }
     return Self.isAddress(name) && (!isLoopback || Self.isLoopback(name))
   }
@@ -52,7 +51,7 @@ struct HostPolicy: Hashable, Sendable {
 
   private static func isAddress(_ name: String) -> Bool {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-    if parts.count == 4, parts.allSatisfy({ UInt8($0) != nil }) { return true }
+    if parts.count == 4, parts.allSatisfy({ UInt8($0) != nil && $0.utf8.first != UInt8(ascii: "+") }) { return true }
     return name.contains(":") && name.allSatisfy { $0.isHexDigit || $0 == ":" || $0 == "." }
   }
 }

@@ -7,11 +7,11 @@ import NIOHTTPTypes
 import NIOHTTPTypesHTTP1
 import WebSocketTransport
 
-/// One accepted connection: ordinary HTTP/1.1, or a WebSocket from its first request on.
+/// One accepted connection: ordinary HTTP/1.1, or a WebSocket from one of its requests on.
 struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
   typealias HTTPChannel = NIOAsyncChannel<HTTPRequestPart, HTTPResponsePart>
 
-  /// What a connection turned out to be.
+  /// What a connection turned out to be at its first request.
   enum Kind: Sendable {
     case http(HTTPChannel)
     case webSocket
@@ -35,7 +35,7 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
       try channel.syncOptions?.setOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
       let operations = channel.pipeline.syncOperations
       try operations.addHandler(FirstRequestDeadline(timeout: idleTimeout))
-      let kind = try upgrader.configurePipeline(of: channel) { channel in
+      let kind = try upgrader.configurePipeline(of: channel, leaving: leaveHTTP) { channel in
         channel.eventLoop.makeCompletedFuture { try addHTTP(to: channel, logger: logger) }
       }
       .flatMapThrowing { (kind: Kind) in
@@ -57,8 +57,19 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
     return .http(asyncChannel)
   }
 
+  /// A WebSocket may be silent for longer than a connection between two requests.
+  private func leaveHTTP(_ channel: any Channel) -> EventLoopFuture<Void> {
+    let operations = channel.pipeline.syncOperations
+    do {
+      return operations.removeHandler(try operations.handler(type: HTTPConnectionStateHandler.self))
+    } catch {
+      return channel.eventLoop.makeFailedFuture(error)
+    }
+  }
+
   func handle(value: Value, logger: Logger) async {
     switch try? await value.kind.get() {
+    // Should a later request become a WebSocket, this waits for the next one until the socket ends.
     case .http(let channel): await handleHTTP(asyncChannel: channel, logger: logger)
     // The session lives on its event loop; the server waits for the socket's end.
     case .webSocket: try? await value.channel.closeFuture.get()

@@ -115,7 +115,9 @@ actor FeedDriver {
       switch FeedCloseAction(code: code) {
       case .reconnect:
         let text = "the feed was closed (\(code)\(reason.isEmpty ? "" : " " + reason))"
-        try await retryLater(.unreachable(url: client.configuration.url.description, reason: text))
+        try await retryLater(
+          .unreachable(url: client.configuration.url.description, reason: text),
+          after: RestartHint.delay(code: code, reason: reason))
       case .giveUp: startPolling("the feed was closed (\(code)\(reason.isEmpty ? "" : " " + reason))")
       }
     }
@@ -146,14 +148,15 @@ actor FeedDriver {
     queue.append(.connection(.polling(reason: reason)))
   }
 
-  /// Waits with growing jitter before the next attempt; gives up when the coordinator stayed away too long.
-  private func retryLater(_ error: ClientError) async throws {
+  /// Waits before the next attempt, as long as the coordinator asked or else with growing jitter; gives up when it
+  /// stayed away too long.
+  private func retryLater(_ error: ClientError, after asked: Seconds? = nil) async throws {
     let now = clock.monotonic
     let since = failingSince ?? now
     failingSince = since
     guard now - since < options.patience else { throw error }
     var generator = SecureRandom()
-    let delay = options.backoff.delay(attempt: failures, using: &generator)
+    let delay = asked ?? options.backoff.delay(attempt: failures, using: &generator)
     failures += 1
     queue.append(.connection(.reconnecting(after: delay, reason: String(describing: error))))
     try await clock.sleep(for: delay)

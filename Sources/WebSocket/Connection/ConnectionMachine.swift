@@ -130,7 +130,8 @@ public struct ConnectionMachine: ~Copyable {
       return header.isFinal ? try endMessage() : nil
     case .ping:
       let payload = takeControl()
-      return .ping(payload, reply: phase == .open ? encodeControl(.pong, payload) : nil)
+      // §5.5.2: owed until the peer's close frame has come, also after ours: a pong is no data.
+      return .ping(payload, reply: encodeControl(.pong, payload))
     case .pong:
       return .pong(takeControl())
     case .close:
@@ -160,9 +161,9 @@ public struct ConnectionMachine: ~Copyable {
 
   private mutating func borrowInflater() throws(ProtocolFailure) -> Inflater? {
     guard let direction = deflate?.receiving(by: role) else { return nil }
-    guard direction.keepsContext else { return try pool.borrowInflater(windowBits: direction.windowBits) }
+    guard direction.keepsContext else { return try pool.borrowInflater() }
     if let inflater { return inflater }
-    let fresh = try Inflater(windowBits: direction.windowBits)
+    let fresh = try Inflater()
     inflater = fresh
     return fresh
   }

@@ -5,8 +5,8 @@ public enum Event: Sendable, Equatable {
   case text([UInt8])
   /// A whole binary message.
   case binary([UInt8])
-  /// A ping, with the pong to send; the reply is nil once a close frame was sent.
-  case ping([UInt8], reply: [UInt8]?)
+  /// A ping, with the pong to send.
+  case ping([UInt8], reply: [UInt8])
   case pong([UInt8])
   /// The peer's close frame, with the one to send back unless ours went first. The closing handshake is over: a server
   /// closes TCP once the reply is out, a client waits for the server to do so (RFC 6455 §7.1.1).

@@ -59,9 +59,11 @@ struct MessageAssembler {
   }
 
   private mutating func storeInflated(_ piece: UnsafeRawBufferPointer, limits: Limits) throws(ProtocolFailure) {
-    guard piece.count <= limits.deflateBomb - bytes.count else { throw .deflateBomb }
-    guard piece.count <= limits.maximumMessageSize - bytes.count else { throw .messageTooLarge }
-    try store(piece)
+    let room = min(limits.deflateBomb, limits.maximumMessageSize) - bytes.count
+    guard piece.count > room else { return try store(piece) }
+    // What comes before the limit fails first, however the octets arrived.
+    try store(UnsafeRawBufferPointer(rebasing: piece[..<max(room, 0)]))
+    throw limits.deflateBomb <= limits.maximumMessageSize ? .deflateBomb : .messageTooLarge
   }
 
   private mutating func store(_ piece: UnsafeRawBufferPointer) throws(ProtocolFailure) {

@@ -27,13 +27,10 @@ public final class DeflatePool {
   }
 
   /// A decompressor without history, for one message.
-  func borrowInflater(windowBits: Int) throws(ProtocolFailure) -> Inflater {
-    if let index = inflaters.lastIndex(where: { $0.windowBits == windowBits }) {
-      let inflater = inflaters.remove(at: index)
-      inflater.reset()
-      return inflater
-    }
-    return try Inflater(windowBits: windowBits)
+  func borrowInflater() throws(ProtocolFailure) -> Inflater {
+    guard let inflater = inflaters.popLast() else { return try Inflater() }
+    inflater.reset()
+    return inflater
   }
 
   func giveBack(_ inflater: Inflater) {

@@ -2,16 +2,18 @@ import CZlib
 
 /// One decompressor (RFC 7692 §7.2.2). Not thread-safe: it belongs to one connection or, for the length of a message,
 /// to one that borrowed it.
+///
+/// It always has the largest window, whatever the peer promised for its own: zlib would find a match that reaches too
+/// far back only where a call's output ends in between, so that it would depend on how the octets arrived whether a
+/// message is taken.
 final class Inflater {
-  let windowBits: Int
   // zlib keeps a pointer back to the stream, so it must not move.
   private let stream: UnsafeMutablePointer<z_stream>
 
-  init(windowBits: Int) throws(ProtocolFailure) {
-    self.windowBits = windowBits
+  init() throws(ProtocolFailure) {
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
-    guard aitbc_inflate_init(stream, -Int32(windowBits)) == Z_OK else {
+    guard aitbc_inflate_init(stream, -15) == Z_OK else {
       stream.deallocate()
       throw .outOfMemory
     }

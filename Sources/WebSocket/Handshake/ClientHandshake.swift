@@ -63,6 +63,8 @@ public struct ClientHandshake: Sendable {
   public func verify(_ response: ResponseHead) throws(HandshakeFailure) -> Agreement {
     let fields = response.fields
     guard response.status == 101 else { throw HandshakeFailure("the server answered \(response.status)") }
+    // RFC 9110 §15.2: HTTP/1.0 has no interim answers.
+    guard response.minorVersion >= 1 else { throw HandshakeFailure("the answer is HTTP/1.0") }
     guard fields.values("Upgrade").map(\.asciiLowercased) == ["websocket"] else {
       throw HandshakeFailure("Upgrade in the answer is not websocket")
     }

@@ -25,6 +25,7 @@ public struct ServerHandshake: Sendable {
     guard fields.hasToken("websocket", in: "Upgrade") else { throw .upgradeRequired("Upgrade must name websocket") }
     guard fields.hasToken("upgrade", in: "Connection") else { throw .badRequest("Connection must name Upgrade") }
     let host = try Self.single("Host", fields)
+    guard HostField(host) != nil else { throw .badRequest("Host is malformed") }
     try Self.checkVersion(fields)
     try Self.checkOrigin(fields, host: host, policy: origins)
     let key = try Self.single("Sec-WebSocket-Key", fields)

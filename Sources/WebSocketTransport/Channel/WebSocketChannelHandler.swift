@@ -46,16 +46,15 @@ final class WebSocketChannelHandler: ChannelDuplexHandler, DeadlineHolder {
   private var lostBecause = ""
 
   init(
-    role: Role, configuration: Shared<WebSocketConfiguration>, connection: WebSocketConnection,
-    resources: LoopResources,
-    session: any WebSocketSession
+    role: Role, configuration: Shared<WebSocketConfiguration>, limits: Limits? = nil,
+    connection: WebSocketConnection, resources: LoopResources, session: any WebSocketSession
   ) {
     shared = configuration
     self.connection = connection
     self.resources = resources
     self.session = session
     machine = ConnectionMachine(
-      role: role, limits: configuration.value.limits, deflate: connection.compression,
+      role: role, limits: limits ?? configuration.value.limits, deflate: connection.compression,
       threshold: configuration.value.compression?.threshold ?? 0, pool: resources.pool,
       maskingKeys: {
         var random = SecureRandom()
@@ -157,7 +156,7 @@ final class WebSocketChannelHandler: ChannelDuplexHandler, DeadlineHolder {
     switch event {
     case .text(let bytes): session?.received(text: ByteBuffer(bytes: bytes))
     case .binary(let bytes): session?.received(binary: ByteBuffer(bytes: bytes))
-    case .ping(_, let reply): if let reply { enqueue(ByteBuffer(bytes: reply)) }
+    case .ping(_, let reply): enqueue(ByteBuffer(bytes: reply))
     case .pong: break
     case .close(let status, let reply): closeReceived(status, reply: reply)
     case .failure(let failure, let notice): failed(failure, notice: notice)

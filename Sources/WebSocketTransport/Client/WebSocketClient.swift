@@ -32,6 +32,8 @@ public enum WebSocketClient {
   ///   - url: `ws:` or `wss:`.
   ///   - headers: added to the request, such as credentials.
   ///   - session: makes the session, on the connection's event loop.
+  ///
+  /// Connections to one host and port are opened one after the other (RFC 6455 §4.1).
   /// - Throws: `WebSocketClientError`; `.refused` carries the server's status, headers and body.
   public static func connect(
     url: String, headers: [(String, String)] = [],
@@ -50,7 +52,7 @@ public enum WebSocketClient {
     }
     let opening = Opening(url: url, handshake: handshake, configuration: configuration, session: session)
     do {
-      return try await opening.run(on: eventLoopGroup.next())
+      return try await OpeningTurns.shared.take(url) { try await opening.run(on: eventLoopGroup.next()) }
     } catch let error as WebSocketClientError {
       throw error
     } catch {

@@ -2,8 +2,8 @@ public import NIOCore
 public import NIOHTTP1
 public import WebSocket
 
-/// Turns HTTP/1.1 requests into WebSocket connections. One upgrader serves any number of channels; it looks at the first
-/// request of each.
+/// Turns HTTP/1.1 requests into WebSocket connections. One upgrader serves any number of channels; on each it looks at
+/// every request until one is upgraded, which waits for the answers to those before it.
 ///
 /// A request that breaks a rule of the handshake, or that `admit` refuses, is not upgraded: it goes on as an ordinary
 /// request, and the HTTP side answers. `rejection(of:)` says what to answer where the handshake is at fault.
@@ -41,23 +41,31 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
 
   /// Sets a new channel up for HTTP/1.1 with the upgrade. Must be called on the channel's event loop, behind a TLS
   /// handler where there is one.
-  /// - Parameter notUpgrading: adds the handlers for ordinary requests; they get the first request and all that follow
-  ///   as `HTTPServerRequestPart`, and are called on the event loop.
+  /// - Parameters:
+  ///   - leaving: called when a request behind an ordinary one is about to be upgraded: takes out handlers that would
+  ///     disturb, such as idle timers. Those that stay hear nothing more but the channel's end, and can't write.
+  ///   - notUpgrading: adds the handlers for ordinary requests; they get the first request and all that follow as
+  ///     `HTTPServerRequestPart`, and are called on the event loop.
   /// - Returns: what `upgraded` or `notUpgrading` gave, once the first request is known; fails when the connection ends
-  ///   before. There is no time-out: the caller sets one.
+  ///   before. There is no time-out: the caller sets one. A later upgrade changes nothing about it.
   public func configurePipeline(
-    of channel: any Channel, notUpgrading: @escaping @Sendable (any Channel) -> EventLoopFuture<UpgradeResult>
+    of channel: any Channel,
+    leaving: @escaping @Sendable (any Channel) -> EventLoopFuture<Void> = {
+      $0.eventLoop.makeSucceededVoidFuture()
+    },
+    notUpgrading: @escaping @Sendable (any Channel) -> EventLoopFuture<UpgradeResult>
   ) throws -> EventLoopFuture<UpgradeResult> {
     let pipeline = channel.pipeline.syncOperations
     let encoder = HTTPResponseEncoder()
-    let decoder = FirstRequestHandler<UpgradeResult>.makeDecoder()
+    let decoder = UpgradeHandler<UpgradeResult>.makeDecoder()
     let promise = channel.eventLoop.makePromise(of: UpgradeResult.self)
     do {
       try pipeline.addHandler(encoder)
       try pipeline.addHandler(decoder)
       try pipeline.addHandler(
-        FirstRequestHandler(
-          upgrader: self, encoder: encoder, decoder: decoder, promise: promise, notUpgrading: notUpgrading))
+        UpgradeHandler(
+          upgrader: self, encoder: encoder, decoder: decoder, promise: promise, leaving: leaving,
+          notUpgrading: notUpgrading))
     } catch {
       promise.fail(error)
       throw error
@@ -81,16 +89,18 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
   }
 
   /// The 101 is out and HTTP is gone: puts the connection's handler in place.
-  func upgrade(_ channel: any Channel, _ pending: PendingUpgrade) throws -> UpgradeResult {
+  func upgrade(
+    _ channel: any Channel, _ pending: PendingUpgrade, before neighbour: any ChannelHandler
+  ) throws -> (UpgradeResult, WebSocketChannelHandler) {
     let connection = WebSocketConnection(
       eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: pending.subprotocol,
       compression: pending.deflate)
     try channel.syncOptions?.setOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
     let handler = WebSocketChannelHandler(
-      role: .server, configuration: configuration, connection: connection,
+      role: .server, configuration: configuration, limits: pending.limits, connection: connection,
       resources: loops.resources(for: channel.eventLoop), session: pending.session())
-    try channel.pipeline.syncOperations.addHandler(handler)
-    return upgraded(channel, connection)
+    try channel.pipeline.syncOperations.addHandler(handler, position: .before(neighbour))
+    return (upgraded(channel, connection), handler)
   }
 }
 
@@ -100,12 +110,14 @@ struct PendingUpgrade: Sendable {
   let subprotocol: String?
   let deflate: DeflateAgreement?
   let responseHeaders: HTTPHeaders
+  let limits: Limits?
 
   init(
     session: @escaping @Sendable () -> any WebSocketSession, handshake: ServerHandshake, subprotocol: String?,
-    additional: HTTPHeaders
+    additional: HTTPHeaders, limits: Limits?
   ) {
     self.session = session
+    self.limits = limits
     self.subprotocol = subprotocol.flatMap { handshake.subprotocol(among: [$0]) }
     deflate = handshake.deflate
     let response = handshake.response(subprotocol: self.subprotocol)

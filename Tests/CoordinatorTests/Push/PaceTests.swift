@@ -105,6 +105,21 @@ private func at(_ milliseconds: Int64) -> MonotonicTime { MonotonicTime(millisec
     #expect(!tickets[2].claim(Known.account))
   }
 
+  /// Neither the account's count nor the address's.
+  @Test func aRefusalCountsNowhere() throws {
+    let admission = Self.admission()
+    let accounts = try (0..<2).map { _ in try admission.admit(address: "a", account: Known.account) }
+    for _ in 0..<5 {
+      #expect(throws: FeedRefusal.self) { try admission.admit(address: "a", account: Known.account) }
+    }
+    let last = try admission.admit(address: "a", account: Known.stranger)
+    for _ in 0..<5 {
+      #expect(throws: FeedRefusal.self) { try admission.admit(address: "a", account: Known.stranger) }
+    }
+    _ = try admission.admit(address: "b", account: Known.stranger)
+    withExtendedLifetime((accounts, last)) {}
+  }
+
   @Test func releasedTicketsAreForgotten() throws {
     let admission = Self.admission()
     for _ in 0..<100 {

@@ -17,7 +17,9 @@ struct HostPolicyTests {
 
   @Test(arguments: [
     nil, "", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.168.1.5:8000", "evil.localhost.",
-    "[fe80::1]:8000",
+    "[fe80::1]:8000", "[::1]evil.example", "[::1].evil.example", "[::1", "::1", "localhost:80:80", "localhost:evil",
+    "127.0.0.1:8000@evil.example", "evil@localhost", "localhost, evil.example", "127.0.0.+1", "127.1", "2130706433",
+    "0x7f.0.0.1", "127.0.0.1.", "localhost.", "localhost\u{200B}", "0.0.0.0", "[::]", "[::ffff:10.0.0.1]",
   ])
   func `foreign names do not`(host: String?) { #expect(!policy("127.0.0.1").allows(host)) }
 
