@@ -3,10 +3,11 @@ SHELL := /bin/bash
 SWIFT ?= swift
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 KEEP ?=
+QUICK ?=
 SEEDS ?= 200
 
 .PHONY: help setup build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
-	bench lint format clean
+	bench bench-push lint format clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,11 +52,17 @@ conformance: setup ## all 517 cases of the WebSocket conformance suite, both dir
 bench: build ## the benchmarks, as a table
 	Benchmarks/run
 
+bench-push: build ## the push hub beside its peers (about 13 minutes; QUICK=1 only tries it)
+	@scripts/setup bench
+	$(RELEASE) --product push-broadcaster
+	@mkdir -p .build-bench
+	set -o pipefail; Benchmarks/push/run $(if $(QUICK),--quick) | tee .build-bench/push.md
+
 lint: ## formatting and style
-	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
 
 format: ## format in place
-	$(SWIFT) format -i --recursive --parallel Sources Tests Package.swift
+	$(SWIFT) format -i --recursive --parallel Sources Tests Benchmarks Package.swift
 
 clean: ## remove what was built
 	rm -rf .build .build-*

@@ -36,8 +36,11 @@ public struct CoordinatorConfiguration: Sendable {
   public var inlineResultLimit = 1024 * 1024
   /// Free space under which no new work is taken (507). Default 256 MiB.
   public var diskFloor: Int64 = 256 * 1024 * 1024
-  /// Open connections at once. Default 12,000.
+  /// Open HTTP connections at once, and open WebSockets at once. Default 12,000 of each. Past it connections wait to be
+  /// accepted; WebSockets get 503.
   public var connectionLimit = 12_000
+  /// Bounds of live feeds.
+  public var feeds = FeedLimits()
   /// An HTTP connection that says nothing is closed after this. Default 75 s.
   public var idleTimeout = Seconds(75)
   /// How long an idempotency key's answer is kept. Default 24 h.

@@ -12,6 +12,7 @@ import ServiceLifecycle
 import Store
 import UnixSignals
 import WebSocket
+import WebSocketTransport
 
 /// The coordinator as a program: opens everything, serves until SIGTERM or SIGINT, stops in order.
 public enum CoordinatorServer {
@@ -23,6 +24,7 @@ public enum CoordinatorServer {
   public static func run(
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
+    OpenFiles.raiseLimit()
     let clock = SystemClock()
     let store = try SQLiteStore.open(directory: configuration.dataDirectory, clock: clock, log: log)
     let files = try FileStore(directory: configuration.dataDirectory)
@@ -33,7 +35,7 @@ public enum CoordinatorServer {
     blocking.start()
     let source = MarketFeedSource(store: store, files: files, blocking: blocking)
     let lastSequence = try await store.read { try $0.lastSequence() }
-    let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence)
+    let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence, limits: configuration.feeds)
     let market = Market(
       configuration: configuration, store: store, files: files, clock: clock, signingKey: signingKey, hub: hub,
       blocking: blocking, log: log)
@@ -64,16 +66,17 @@ public enum CoordinatorServer {
     FeedRoutes(gate: gate).add(to: router)
     StaticFiles(directory: webDirectory(configuration)).add(to: router)
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
-    let admission = Admission(market: market, gate: gate, origins: origins)
+    let upgrader = Admission(market: market, gate: gate, origins: origins).upgrader()
+    gate.countSockets { upgrader.openSockets }
     let application = Application(
       responder: MarketResponder(inner: router.buildResponder(), log: log),
       server: HTTPServerBuilder { responder in
-        MarketChannel(responder: responder, idleTimeout: idle, upgrader: admission.upgrader())
+        MarketChannel(responder: responder, idleTimeout: idle, upgrader: upgrader)
       },
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), backlog: 4_096,
         availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
-      services: [Housekeeping(market: market, readiness: readiness)],
+      services: [Housekeeping(market: market, readiness: readiness, stopSockets: { upgrader.stop() })],
       onServerRunning: { channel in
         let port = channel.localAddress?.port ?? configuration.port
         readiness.set(true)
@@ -81,6 +84,7 @@ public enum CoordinatorServer {
         onReady(port)
       }, logger: log)
     try await application.runService()
+    await upgrader.wait()
   }
 
   /// `/v1/keys`: who verifies a package offline saves this.
@@ -115,6 +119,7 @@ public enum CoordinatorServer {
 private struct Housekeeping: Service {
   let market: Market
   let readiness: Readiness
+  let stopSockets: @Sendable () -> Void
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
@@ -136,6 +141,7 @@ private struct Housekeeping: Service {
         } onCancelOrGracefulShutdown: {
           readiness.set(false)
           market.hub.shutdown()
+          stopSockets()
         }
       }
     }

@@ -110,7 +110,7 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
 
   private static func unwrapBytes(_ data: NIOAny) -> ByteBuffer {
     // Without its decoder the pipeline carries bytes, whatever this handler's type says.
-    WebSocketChannelHandler.unwrapInboundIn(data)
+    ChannelCarrier.unwrapInboundIn(data)
   }
 
   // MARK: Deciding
@@ -144,7 +144,7 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
     pipeline.removeHandler(decoder).assumeIsolated()
       .flatMap { context.writeAndFlush(self.wrapOutboundOut(.head(head))) }
       .flatMap { pipeline.removeHandler(self.encoder) }
-      .flatMapThrowing { try self.upgrader.upgrade(context.channel, admitted) }
+      .flatMapThrowing { try self.upgrader.upgrade(context.channel, admitted, self.takeBytes()) }
       .whenComplete { result in
         switch result {
         case .success(let value): self.upgraded(value, context)
@@ -155,13 +155,23 @@ final class FirstRequestHandler<UpgradeResult: Sendable>: ChannelInboundHandler,
       }
   }
 
+  /// What was read behind the request.
+  private func takeBytes() -> [ByteBuffer] {
+    guard case .upgrading(let bytes) = state else { return [] }
+    state = .upgrading(bytes: [])
+    return bytes
+  }
+
   private func upgraded(_ value: UpgradeResult, _ context: ChannelHandlerContext) {
-    guard case .upgrading(let bytes) = state else { return }
+    guard case .upgrading = state else { return }
     state = .done
     promise.succeed(value)
-    for buffer in bytes { context.fireChannelRead(NIOAny(buffer)) }
-    context.fireChannelReadComplete()
-    context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    if context.pipeline.syncOperations.carriesWebSocket {
+      context.pipeline.syncOperations.removeHandler(self, promise: nil)
+    } else {
+      // The socket has left.
+      context.close(promise: nil)
+    }
   }
 
   // MARK: Ordinary requests

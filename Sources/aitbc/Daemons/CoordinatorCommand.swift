@@ -22,11 +22,16 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var allowedHost: [String] = []
   @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
     TimeSpan(Seconds(15))
+  @Option(help: ArgumentHelp("Live feeds that one account may have open.", valueName: "number")) var feedsPerAccount =
+    100
+  @Option(help: ArgumentHelp("Live feeds from one remote address.", valueName: "number")) var feedsPerAddress = 100
   @OptionGroup var log: LogOptions
 
   func validate() throws {
     guard (0...65_535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
     guard !host.isEmpty else { throw ValidationError("--host must not be empty.") }
+    guard feedsPerAccount > 0 else { throw ValidationError("--feeds-per-account must be at least 1.") }
+    guard feedsPerAddress > 0 else { throw ValidationError("--feeds-per-address must be at least 1.") }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -41,6 +46,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.publicURL = publicUrl
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
+    configuration.feeds.connectionsPerAccount = feedsPerAccount
+    configuration.feeds.connectionsPerAddress = feedsPerAddress
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     try await CoordinatorServer.run(configuration, log: log.logger("coordinator", in: context)) { port in
