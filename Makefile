@@ -3,11 +3,12 @@ SHELL := /bin/bash
 SWIFT ?= swift
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 KEEP ?=
+QUICK ?=
 SEEDS ?= 200
 SECONDS ?= 60
 
 .PHONY: help setup setup-build build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
-	fuzz sanitize test-network bench lint format clean
+	fuzz sanitize test-network bench bench-push lint format clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,13 +66,19 @@ test-network: build ## half-open connections in network namespaces, nginx's defa
 bench: build ## the benchmarks, as a table
 	Benchmarks/run
 
+bench-push: build ## the push hub beside its peers (about 13 minutes; QUICK=1 only tries it)
+	@scripts/setup bench
+	$(RELEASE) --product push-broadcaster
+	@mkdir -p .build-bench
+	set -o pipefail; Benchmarks/push/run $(if $(QUICK),--quick) | tee .build-bench/push.md
+
 lint: ## formatting, lengths, words that must not stand in the tree, corpora
-	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Fuzzing Package.swift
+	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Fuzzing Benchmarks Package.swift
 	@scripts/lint-tree
 	PYTHONDONTWRITEBYTECODE=1 Tests/Corpus/generate.py --check
 
 format: ## format in place
-	$(SWIFT) format -i --recursive --parallel Sources Tests Fuzzing Package.swift
+	$(SWIFT) format -i --recursive --parallel Sources Tests Fuzzing Benchmarks Package.swift
 
 clean: ## remove what was built
 	rm -rf .build .build-*

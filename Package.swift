@@ -49,6 +49,7 @@ let package = Package(
   targets: [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CEpoll"),
     .target(name: "CSupervisor"),
 
     target("JSON"),
@@ -59,7 +60,10 @@ let package = Package(
     target("WebSocket", ["CZlib", "Cryptography"]),
     target(
       "WebSocketTransport",
-      ["WebSocket", "Cryptography", log, .product(name: "NIOSSL", package: "swift-nio-ssl")] + nio),
+      [
+        "WebSocket", "Cryptography", "CEpoll", log, .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        .product(name: "DequeModule", package: "swift-collections"),
+      ] + nio),
     target("ResultPackage", ["CZlib", "Cryptography"]),
     target(
       "Store",
@@ -105,6 +109,12 @@ let package = Package(
         "WebSocket", "WebSocketTransport", log,
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio, swiftSettings: rules),
+    .executableTarget(
+      name: "push-broadcaster",
+      dependencies: [
+        "Marketplace", "Clocks", "Wire", "Store", "Coordinator", "WebSocket", "WebSocketTransport",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ] + nio, path: "Benchmarks/Broadcaster", swiftSettings: rules),
 
     tests("JSON"),
     tests("Marketplace", ["JSON"]),

@@ -1,4 +1,4 @@
-"""The least WebSocket client that can follow /v1/jobs/ws: text messages without compression, blocking."""
+"""The least WebSocket client that can follow a feed: text messages without compression, blocking."""
 
 import base64
 import json
@@ -10,13 +10,13 @@ from market import Failure
 
 
 class Feed:
-    def __init__(self, port, key):
+    def __init__(self, port, key, path="/v1/jobs/ws"):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         nonce = base64.b64encode(os.urandom(16)).decode()
         self.socket.sendall(
-            (f"GET /v1/jobs/ws HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            (f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
              f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {nonce}\r\nX-Api-Key: {key}\r\n\r\n").encode())
         while b"\r\n\r\n" not in self.buffer:
             self.receive()
@@ -56,7 +56,12 @@ class Feed:
     def send(self, first, payload):
         mask = os.urandom(4)
         masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-        self.socket.sendall(bytes([first, 0x80 | len(payload)]) + mask + masked)
+        count = len(payload)
+        length = bytes([0x80 | count]) if count < 126 else b"\xfe" + struct.pack(">H", count)
+        self.socket.sendall(bytes([first]) + length + mask + masked)
+
+    def say(self, message):
+        self.send(0x81, json.dumps(message).encode())
 
     def wait_for_end(self, job):
         while True:

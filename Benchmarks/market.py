@@ -58,9 +58,12 @@ class Client:
 class Market:
     """`with Market(aitbc) as market:`; everything is gone afterwards."""
 
-    def __init__(self, aitbc, slots=None):
+    def __init__(self, aitbc, slots=None, words=()):
+        """words: further options of the coordinator."""
         self.aitbc = str(aitbc)
         self.slots = slots
+        self.words = words
+        self.port = 0
         self.processes = []
 
     def __enter__(self):
@@ -112,7 +115,8 @@ class Market:
         raise Failure(f"{what} did not come up:\n{log}")
 
     def start_coordinator(self):
-        process = self.start(0, "coordinator", "--port", "0", "--rate-limit", "0")
+        self.coordinator = process = self.start(
+            0, "coordinator", "--port", str(self.port), "--rate-limit", "0", *self.words)
 
         def address():
             text = (self.folder / "coordinator.out").read_text()
@@ -123,6 +127,10 @@ class Market:
         client = self.client()
         self.wait_for("the coordinator", process, "coordinator", lambda: client.ask("GET", "/readyz"))
         client.close()
+
+    def kill_coordinator(self):
+        self.coordinator.kill()
+        self.coordinator.wait()
 
     def start_miner(self):
         process = self.start(

@@ -25,12 +25,19 @@ public struct WebSocketConfiguration: Sendable {
   /// Write to the socket directly where nothing stands between (no TLS), and through NIO's queue only what the socket
   /// does not take. Default true.
   public var sendsDirectly: Bool
+  /// A server's upgraded socket leaves its NIO channel for an event loop of our own where nothing stands between (no
+  /// TLS): a connection costs a tenth of the memory then. Default true.
+  public var leavesChannel: Bool
+  /// Bytes that the kernel may hold unsent for a socket that left its channel. Default 128 KiB. Without it a thousand
+  /// peers that do not read take gigabytes, and then the kernel slows everybody down.
+  public var kernelBacklog: Int
 
   public init(
     limits: Limits = Limits(), compression: DeflateConfiguration? = DeflateConfiguration(),
     pingInterval: TimeAmount? = .seconds(25), pongTimeout: TimeAmount = .seconds(10),
     closeTimeout: TimeAmount = .seconds(5), lingerTimeout: TimeAmount = .seconds(2), highWatermark: Int = 64 << 10,
-    lowWatermark: Int = 16 << 10, maximumBufferedBytes: Int = 64 << 20, sendsDirectly: Bool = true
+    lowWatermark: Int = 16 << 10, maximumBufferedBytes: Int = 64 << 20, sendsDirectly: Bool = true,
+    leavesChannel: Bool = true, kernelBacklog: Int = 128 << 10
   ) {
     self.limits = limits
     self.compression = compression
@@ -42,5 +49,7 @@ public struct WebSocketConfiguration: Sendable {
     self.lowWatermark = min(lowWatermark, highWatermark)
     self.maximumBufferedBytes = maximumBufferedBytes
     self.sendsDirectly = sendsDirectly
+    self.leavesChannel = leavesChannel
+    self.kernelBacklog = kernelBacklog
   }
 }

@@ -15,8 +15,8 @@ public final class WebSocketConnection: Sendable {
 
   let bytes = Atomic<Int>(0)
   let writable = Atomic<Bool>(true)
-  // Touched on `eventLoop` only; the handler clears it when the channel ends, which also breaks the cycle.
-  private nonisolated(unsafe) var handler: WebSocketChannelHandler?
+  // Touched on `eventLoop` only; the endpoint clears it when the connection ends, which also breaks the cycle.
+  private(set) nonisolated(unsafe) var endpoint: WebSocketEndpoint?
 
   init(
     eventLoop: any EventLoop, remoteAddress: SocketAddress?, subprotocol: String?, compression: DeflateAgreement?
@@ -27,9 +27,9 @@ public final class WebSocketConnection: Sendable {
     self.compression = compression
   }
 
-  func attach(_ handler: WebSocketChannelHandler?) {
+  func attach(_ endpoint: WebSocketEndpoint?) {
     eventLoop.preconditionInEventLoop()
-    self.handler = handler
+    self.endpoint = endpoint
   }
 
   /// Bytes accepted for sending that the socket has not taken. Exact on the event loop, recent elsewhere.
@@ -43,20 +43,20 @@ public final class WebSocketConnection: Sendable {
 
   /// Sends a text message.
   public func send(text: String) {
-    onLoop { handler in
+    onLoop { endpoint in
       var text = text
-      text.withUTF8 { handler.send(.text, UnsafeRawBufferPointer($0)) }
+      text.withUTF8 { endpoint.send(.text, UnsafeRawBufferPointer($0)) }
     }
   }
 
   /// Sends a text message. The bytes must be valid UTF-8.
   public func send(text: ByteBuffer) {
-    onLoop { handler in text.withUnsafeReadableBytes { handler.send(.text, $0) } }
+    onLoop { endpoint in text.withUnsafeReadableBytes { endpoint.send(.text, $0) } }
   }
 
   /// Sends a binary message.
   public func send(binary: ByteBuffer) {
-    onLoop { handler in binary.withUnsafeReadableBytes { handler.send(.binary, $0) } }
+    onLoop { endpoint in binary.withUnsafeReadableBytes { endpoint.send(.binary, $0) } }
   }
 
   /// Sends messages that were framed once for many connections. All that is sent within one turn of the event loop
@@ -90,11 +90,11 @@ public final class WebSocketConnection: Sendable {
     onLoop { $0.abort(WebSocketCloseReason(cause: .connectionLost, code: .abnormal, reason: "aborted")) }
   }
 
-  private func onLoop(_ body: @escaping @Sendable (WebSocketChannelHandler) -> Void) {
+  private func onLoop(_ body: @escaping @Sendable (WebSocketEndpoint) -> Void) {
     if eventLoop.inEventLoop {
-      if let handler { body(handler) }
+      if let endpoint { body(endpoint) }
     } else {
-      eventLoop.execute { if let handler = self.handler { body(handler) } }
+      eventLoop.execute { if let endpoint = self.endpoint { body(endpoint) } }
     }
   }
 }

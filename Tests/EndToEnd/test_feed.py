@@ -308,3 +308,28 @@ class FeedOverRestart(MarketTest):
                          ["pending", "assigned", "running", "completed"])
         again.shutdown()
         feed.shutdown()
+
+
+class FeedLimits(MarketTest):
+    options = ("--feeds-per-account", "2")
+    with_miner = False
+
+    def test_one_too_many_and_again(self):
+        first, second = self.market.feed(), self.market.feed()
+        try:
+            first.recv(), second.recv()
+            with self.assertRaises(websocket.WebSocketBadStatusException) as caught:
+                self.market.feed().close()
+            self.assertEqual(caught.exception.status_code, 429)
+            self.assertEqual(json.loads(caught.exception.resp_body)["code"], "too_many_feeds")
+            first.close()
+            until(self.opens, "a place is free again")
+        finally:
+            first.shutdown(), second.shutdown()
+
+    def opens(self):
+        try:
+            self.market.feed().shutdown()
+        except websocket.WebSocketBadStatusException:
+            return False
+        return True

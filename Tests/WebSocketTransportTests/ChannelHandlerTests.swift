@@ -11,7 +11,7 @@ import WebSocket
     let channel = EmbeddedChannel()
     let journal = Journal()
     let connection: WebSocketConnection
-    let handler: WebSocketChannelHandler
+    let endpoint: WebSocketEndpoint
     var loop: EmbeddedEventLoop { channel.embeddedEventLoop }
 
     init(
@@ -21,12 +21,12 @@ import WebSocket
     ) throws {
       connection = WebSocketConnection(
         eventLoop: channel.eventLoop, remoteAddress: nil, subprotocol: nil, compression: nil)
-      handler = WebSocketChannelHandler(
+      endpoint = WebSocketEndpoint(
         role: role, configuration: Shared(configuration), connection: connection,
         resources: LoopResources(eventLoop: channel.eventLoop),
         session: JournalSession(journal, echoes: echoes, onQuiesce: onQuiesce, onText: onText))
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
-      try channel.pipeline.syncOperations.addHandler(handler)
+      try channel.pipeline.syncOperations.addHandler(ChannelCarrier(endpoint))
     }
 
     func receive(_ bytes: [UInt8]) throws {
@@ -68,8 +68,8 @@ import WebSocket
       rig.loop.advanceTime(by: .seconds(25))
       #expect(try rig.sent() == [0x89, 0])
       try rig.receive([0x81])  // half a frame, once
-      rig.handler.machine = ConnectionMachine(
-        role: .server, pool: rig.handler.resources.pool, maskingKeys: { MaskingKey(0) })
+      rig.endpoint.machine = ConnectionMachine(
+        role: .server, pool: rig.endpoint.resources.pool, maskingKeys: { MaskingKey(0) })
     }
     #expect(rig.journal.closings.isEmpty)
     rig.finish()

@@ -1,6 +1,6 @@
-/// Where a topic stands, read when a reader is placed on it.
+/// Where a topic stands: when a reader is placed on it, or as far as readers in step have it.
 struct TopicMark: Hashable, Sendable {
-  /// The last event of the whole market that was published.
+  /// The last event of the whole market that was published; for readers in step, the last that they have.
   var published: Int64
   /// Events ever appended to the topic.
   var endPosition: UInt64
@@ -59,6 +59,13 @@ struct Cursor: Hashable, Sendable {
     position += UInt64(new.count { $0 > joined })
     sequence = max(sequence, new.last ?? sequence, isLast ? floor : sequence)
     return new
+  }
+
+  /// Takes over what readers in step have; its own may be further on in events of other topics.
+  mutating func take(_ mark: TopicMark) {
+    sequence = max(sequence, mark.published)
+    position = max(position, mark.endPosition)
+    version = max(version, mark.version)
   }
 
   mutating func delivered(version: UInt64) { self.version = max(self.version, version) }

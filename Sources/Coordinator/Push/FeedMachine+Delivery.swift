@@ -24,6 +24,17 @@ extension FeedMachine {
       && cursor.version == version
   }
 
+  /// Whether this reader has exactly what those in step have, and needs no looking after.
+  func isInStep(with mark: TopicMark) -> Bool {
+    guard cursor.version == mark.version else { return false }
+    switch phase {
+    case .live: return !isReadingHistory && !hasEnded && cursor.sequence >= mark.published
+    // Market figures.
+    case .anonymous: return true
+    case .authenticating, .loading, .closed: return false
+    }
+  }
+
   /// Progress is for readers that have every event; others get the latest when they do.
   func takesProgress(last: Int64) -> Bool {
     switch phase {

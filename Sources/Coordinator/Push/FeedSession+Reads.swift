@@ -75,8 +75,7 @@ extension FeedSession {
     for event in events {
       perform(.send(.status(FeedEncoder.status(of: event, epoch: machine.epoch))))
     }
-    perform(
-      machine.delivered(ends: events.filter(\.state.isTerminal).map(\.job), at: hub.clock.monotonic))
+    delivered(ends: events.filter(\.state.isTerminal).map(\.job))
   }
 
   func loadLogState(_ job: JobID, _ generation: Int) {

@@ -24,8 +24,10 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
   private(set) var topic: TopicKey?
   /// Of the key that opened the feed.
   var keyHash: String?
-  /// Its place among the topic's readers; the ``LoopHub`` keeps it.
-  var index = 0
+  /// For the ``LoopTopic``.
+  var seat = LoopTopic.Seat()
+  /// Its cursor is the topic's; its own is out of date.
+  var isInStep = false
   private var isPumping = false
   private var mustPumpAgain = false
 
@@ -51,6 +53,8 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
     guard text.readableBytes <= hub.limits.messageSize else {
       return perform(machine.close(.messageTooBig, "a message has at most \(hub.limits.messageSize) bytes"))
     }
+    fallOut()
+    defer { fallIn() }
     let now = hub.clock.monotonic
     do {
       perform(machine.received(try FeedCommand(json: JSONParser.parse(text.readableBytesView)), at: now))
@@ -61,7 +65,7 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
 
   func received(binary: ByteBuffer) { perform(machine.receivedBinary()) }
 
-  func writabilityChanged(_ isWritable: Bool) { if isWritable { pump() } }
+  func writabilityChanged(_ isWritable: Bool) { if isWritable { pump() } else { fallOut() } }
 
   func quiescing() { restart() }
 
@@ -81,9 +85,15 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
     machine.cursor.delivered(batch.events)
     machine.cursor.delivered(version: batch.version)
     if let frame = batch.frame { connection.send(frame) }
-    if !batch.events.ended.isEmpty {
-      perform(machine.delivered(ends: batch.events.ended, at: hub.clock.monotonic))
-    }
+    if !batch.events.ended.isEmpty { delivered(ends: batch.events.ended) }
+    fallIn()
+  }
+
+  /// These jobs' end events were sent.
+  func delivered(ends jobs: [JobID]) {
+    fallOut()
+    perform(machine.delivered(ends: jobs, at: hub.clock.monotonic))
+    fallIn()
   }
 
   func logsChanged(_ extents: [LogExtent], of job: JobID) {
@@ -154,9 +164,22 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
 
   // MARK: Sending
 
+  private func fallOut() { if isInStep, let topic { part?.fallOut(self, topic) } }
+
+  private func fallIn() {
+    guard !isInStep, !isPumping, let topic, let connection, connection.isWritable else { return }
+    part?.fallIn(self, topic)
+  }
+
   /// Sends what the reader lacks while its socket takes it.
   func pump() {
     guard !isPumping else { return mustPumpAgain = true }
+    fallOut()
+    sendAll()
+    fallIn()
+  }
+
+  private func sendAll() {
     isPumping = true
     defer { isPumping = false }
     for _ in 0..<Self.batchesPerTurn {
@@ -177,7 +200,7 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
       return false
     case .batch(let batch):
       connection.send(EncodedFrame(run: batch.frames))
-      if !batch.ended.isEmpty { perform(machine.delivered(ends: batch.ended, at: hub.clock.monotonic)) }
+      if !batch.ended.isEmpty { delivered(ends: batch.ended) }
       return true
     }
   }

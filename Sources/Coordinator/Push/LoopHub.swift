@@ -22,13 +22,6 @@ struct SharedBatch: Sendable {
 ///
 /// `@unchecked Sendable`: everything that changes is touched on `eventLoop` only.
 final class LoopHub: @unchecked Sendable {
-  private struct LoopTopic {
-    var readers: ContiguousArray<FeedSession> = []
-    /// What readers that are up to date have.
-    var sequence: Int64
-    var version: UInt64
-  }
-
   let eventLoop: any EventLoop
   private unowned let hub: PushHub
   private let index: Int
@@ -45,18 +38,30 @@ final class LoopHub: @unchecked Sendable {
 
   func join(_ session: FeedSession, _ key: TopicKey) {
     let mark = hub.withState { $0.join(key, loop: index) }
-    session.index = topics[key]?.readers.count ?? 0
-    topics[key, default: LoopTopic(sequence: mark.published, version: mark.version)].readers.append(session)
+    let topic = topics[key] ?? LoopTopic(mark)
+    topics[key] = topic
+    topic.join(session)
   }
 
   func leave(_ session: FeedSession, _ key: TopicKey) {
-    guard let last = topics[key]?.readers.popLast() else { return }
-    if last !== session {
-      topics[key]?.readers[session.index] = last
-      last.index = session.index
-    }
-    if topics[key]?.readers.isEmpty == true { topics[key] = nil }
+    guard let topic = topics[key] else { return }
+    topic.leave(session)
+    if topic.isEmpty { topics[key] = nil }
     hub.withState { $0.leave(key, loop: index) }
+  }
+
+  /// The reader is about to do something of its own: it gets a cursor of its own.
+  func fallOut(_ session: FeedSession, _ key: TopicKey) { topics[key]?.fallOut(session) }
+
+  /// The reader has nothing of its own to do: it joins those in step, if it has exactly what they have.
+  func fallIn(_ session: FeedSession, _ key: TopicKey) {
+    guard let topic = topics[key], session.machine.isInStep(with: topic.mark) else { return }
+    if session.machine.cursor.sequence > topic.mark.published {
+      // It may have had events already that those in step still get.
+      let last = hub.withState { $0.topics[key]?.run.last ?? .max }
+      guard last <= topic.mark.published else { return }
+    }
+    topic.fallIn(session)
   }
 
   func follow(_ session: FeedSession, _ job: JobID) {
@@ -86,21 +91,31 @@ final class LoopHub: @unchecked Sendable {
   }
 
   private func flush(_ key: TopicKey) {
-    guard let topic = topics[key], let batch = makeBatch(key, topic) else { return }
-    topics[key]?.sequence = batch.events.sequence
-    topics[key]?.version = batch.version
+    guard let topic = topics[key], let batch = makeBatch(key, topic.mark) else { return }
     if !batch.isWhole { hub.withState { $0.mark(key, on: index) } }
-    // A copy: readers may leave meanwhile.
-    for session in topic.readers { session.take(batch) }
+    // Readers that are not in step first: one that falls out meanwhile has had the batch.
+    if batch.baseVersion == nil { topic.scatter() }
+    let apart = topic.apart
+    topic.advance(to: batch)
+    if let frame = batch.frame { topic.group.send(frame) }
+    for job in batch.events.ended { ended(job, key, topic) }
+    for session in apart { session.take(batch) }
   }
 
-  private func makeBatch(_ key: TopicKey, _ common: LoopTopic) -> SharedBatch? {
+  /// Those in step have been sent a job's end.
+  private func ended(_ job: JobID, _ key: TopicKey, _ topic: LoopTopic) {
+    let concerned =
+      if case .job = key { Array(topic.members) } else { (followers[job] ?? [:]).values.filter { $0.topic == key } }
+    for session in concerned where session.isInStep { session.delivered(ends: [job]) }
+  }
+
+  private func makeBatch(_ key: TopicKey, _ common: TopicMark) -> SharedBatch? {
     let limit = hub.limits.batchBytes
     typealias Parts = (batch: SharedBatch, frames: [EncodedFrame])
     let parts = hub.withState { state -> Parts? in
       guard let topic = state.topics[key] else { return nil }
       let position = topic.run.endPosition
-      guard let events = topic.run.batch(after: common.sequence, limit: limit) else {
+      guard let events = topic.run.batch(after: common.published, limit: limit) else {
         // More was published in a turn than the run holds.
         let none = RunBatch<EncodedFrame>(base: topic.run.last, position: position)
         let batch = SharedBatch(
@@ -137,13 +152,18 @@ final class LoopHub: @unchecked Sendable {
 
   private func sweep() {
     let now = hub.clock.monotonic
-    for key in topics.keys {
+    for (key, topic) in topics {
+      let apart = topic.apart
+      guard !apart.isEmpty else { continue }
       let end = hub.withState { $0.topics[key]?.run.endPosition ?? 0 }
-      for session in topics[key]?.readers ?? [] { session.sweep(at: now, endPosition: end) }
+      for session in apart { session.sweep(at: now, endPosition: end) }
     }
   }
 
+  /// Readers that are not in step.
+  var apartCount: Int { topics.values.reduce(0) { $0 + $1.apart.count } }
+
   private func forEach(_ body: (FeedSession) -> Void) {
-    for readers in topics.values.map(\.readers) { readers.forEach(body) }
+    for members in topics.values.map(\.members) { members.forEach(body) }
   }
 }

@@ -57,8 +57,11 @@ public struct CoordinatorConfiguration: Sendable {
   public var drainLimit = 64 * 1024 * 1024
   /// How long that may take. Default 10 s.
   public var drainTimeout = Seconds(10)
-  /// Open connections at once. Default 12,000.
+  /// Open HTTP connections at once, and open WebSockets at once. Default 12,000 of each. Past it connections wait to be
+  /// accepted; WebSockets get 503.
   public var connectionLimit = 12_000
+  /// Bounds of live feeds.
+  public var feeds = FeedLimits()
   /// An HTTP connection that says nothing is closed after this. Default 75 s.
   public var idleTimeout = Seconds(75)
   /// How long an idempotency key's answer is kept. Default 24 h.

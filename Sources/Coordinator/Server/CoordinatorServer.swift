@@ -12,6 +12,7 @@ import ServiceLifecycle
 import Store
 import UnixSignals
 import WebSocket
+import WebSocketTransport
 
 /// The coordinator as a program: opens everything, serves until SIGTERM or SIGINT, stops in order.
 public enum CoordinatorServer {
@@ -23,6 +24,7 @@ public enum CoordinatorServer {
   public static func run(
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
+    OpenFiles.raiseLimit()
     let clock = SystemClock(ahead: configuration.clockOffset)
     let (store, files) = try open(configuration, clock: clock, log: log)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
@@ -32,7 +34,7 @@ public enum CoordinatorServer {
     blocking.start()
     let source = MarketFeedSource(store: store, files: files, blocking: blocking)
     let lastSequence = try await store.read { try $0.lastSequence() }
-    let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence)
+    let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence, limits: configuration.feeds)
     let market = Market(
       configuration: configuration, store: store, files: files, clock: clock, signingKey: signingKey, hub: hub,
       blocking: blocking, log: log)
@@ -96,7 +98,8 @@ public enum CoordinatorServer {
     let routes = RouteTable(router)
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
     let drain = TimeAmount.milliseconds(configuration.drainTimeout.milliseconds)
-    let admission = Admission(market: market, gate: gate, origins: origins)
+    let upgrader = Admission(market: market, gate: gate, origins: origins).upgrader()
+    gate.countSockets { upgrader.openSockets }
     let application = Application(
       responder: MarketResponder(
         inner: router.buildResponder(), routes: routes, targetLimit: configuration.targetLimit,
@@ -104,12 +107,12 @@ public enum CoordinatorServer {
       server: HTTPServerBuilder { responder in
         MarketChannel(
           responder: responder, idleTimeout: idle, drainLimit: configuration.drainLimit, drainTimeout: drain,
-          upgrader: admission.upgrader())
+          upgrader: upgrader)
       },
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), backlog: 4_096,
         availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
-      services: [Housekeeping(market: market, readiness: readiness)],
+      services: [Housekeeping(market: market, readiness: readiness, stopSockets: { upgrader.stop() })],
       onServerRunning: { channel in
         let port = channel.localAddress?.port ?? configuration.port
         readiness.set(true)
@@ -121,6 +124,7 @@ public enum CoordinatorServer {
     } catch let error as IOError {
       throw StartError(listening: configuration, error)
     }
+    await upgrader.wait()
   }
 
   /// `/v1/keys`: who verifies a package offline saves this.
@@ -155,6 +159,7 @@ public enum CoordinatorServer {
 private struct Housekeeping: Service {
   let market: Market
   let readiness: Readiness
+  let stopSockets: @Sendable () -> Void
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
@@ -178,6 +183,7 @@ private struct Housekeeping: Service {
           readiness.set(false)
           market.polling.stop()
           market.hub.shutdown()
+          stopSockets()
         }
       }
     }

@@ -2,6 +2,7 @@ import Marketplace
 import NIOCore
 import NIOHTTP1
 import Store
+import Synchronization
 import WebSocket
 import WebSocketTransport
 import Wire
@@ -23,6 +24,7 @@ final class FeedGate: Sendable {
   private let market: Market
   private let hosts: HostPolicy
   private let handshake: WebSocketServerUpgrader<Void>
+  private let openSockets = Mutex<@Sendable () -> Int>({ 0 })
 
   init(market: Market, origins: OriginPolicy) {
     self.market = market
@@ -37,8 +39,14 @@ final class FeedGate: Sendable {
     return Problem(rejection.status, rejection.code.lowercased(), rejection.reason)
   }
 
+  /// How many WebSockets are open, once the server knows.
+  func countSockets(_ count: @escaping @Sendable () -> Int) { openSockets.withLock { $0 = count } }
+
   func decide(_ head: HTTPRequestHead) async -> Decision {
     do {
+      guard openSockets.withLock({ $0 })() < market.configuration.connectionLimit else {
+        throw Problem(503, "too_many_connections", "too many WebSockets are open", retryAfter: 5)
+      }
       guard hosts.allows(head.headers.first(name: "Host")) else {
         throw Problem(403, "foreign_host", "this Host is not one of ours; see --allowed-host")
       }

@@ -30,6 +30,13 @@ extension ConnectionMachine {
     return true
   }
 
+  /// Whether this connection takes every message that was compressed without history, whatever its length, and keeps no
+  /// history of its own.
+  public var sharesCompression: Bool {
+    guard let direction = deflate?.sending(by: role) else { return false }
+    return !direction.keepsContext && direction.windowBits == 15
+  }
+
   /// A ping as octets. Nil once closing began.
   /// - Parameter payload: at most 125 bytes; the rest is cut off.
   public mutating func ping(_ payload: [UInt8] = []) -> [UInt8]? {

@@ -12,16 +12,16 @@ final class LoopResources {
   private lazy var gatherBuffer = ScratchBuffer(size: Self.gatherSize)
   /// Default 64 KiB; larger runs are written buffer by buffer.
   static let gatherSize = 64 << 10
-  private var waiting: [WebSocketChannelHandler] = []
+  private var waiting: [WebSocketEndpoint] = []
 
   init(eventLoop: any EventLoop) {
     self.eventLoop = eventLoop
     wheel = DeadlineWheel(eventLoop: eventLoop)
   }
 
-  /// Has the handler flush after this turn of the loop, together with all others: one task for however many.
-  func flushSoon(_ handler: WebSocketChannelHandler) {
-    waiting.append(handler)
+  /// Has the endpoint flush after this turn of the loop, together with all others: one task for however many.
+  func flushSoon(_ endpoint: WebSocketEndpoint) {
+    waiting.append(endpoint)
     guard waiting.count == 1 else { return }
     eventLoop.assumeIsolated().execute { self.flush() }
   }
@@ -29,7 +29,7 @@ final class LoopResources {
   private func flush() {
     let due = waiting
     waiting = []
-    for handler in due { handler.flush() }
+    for endpoint in due { endpoint.flush() }
     // Keeps the array's storage for the next turn.
     if waiting.isEmpty {
       waiting = due

@@ -1,25 +1,17 @@
 import NIOCore
 import WebSocket
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
-/// What one connection has to send: buffers of this turn of the event loop, and the count of what NIO's queue holds.
+/// What one connection has to send: buffers of this turn of the event loop, and the count of what its carrier holds.
 ///
-/// Order: the socket is written to directly only while NIO holds nothing; what the socket does not take goes to NIO, and
-/// everything after it too, until NIO reports that its queue is empty.
+/// Order: the socket is written to directly only while the carrier holds nothing; what the socket does not take goes to
+/// the carrier, and everything after it too, until the carrier has written all.
 struct OutboundQueue {
   /// Most turns send one buffer; it needs no array.
   private var first: ByteBuffer?
   private var rest: [ByteBuffer] = []
   private(set) var corkedBytes = 0
   private(set) var inFlightBytes = 0
-  /// The socket, while it may be written to; NIO owns it.
+  /// The socket, while it may be written to; the carrier owns it.
   var socket: NIOBSDSocket.Handle?
 
   var totalBytes: Int { corkedBytes + inFlightBytes }
@@ -30,7 +22,7 @@ struct OutboundQueue {
     if first == nil { first = buffer } else { rest.append(buffer) }
   }
 
-  /// Writes what it can; returns what NIO must write.
+  /// Writes what it can; returns what the carrier must write.
   mutating func drain(using resources: LoopResources) -> [ByteBuffer] {
     guard let first else { return [] }
     var written = 0
@@ -45,7 +37,14 @@ struct OutboundQueue {
     return left
   }
 
-  /// NIO has written, or given up on, this much.
+  /// Hands a frame of which the socket took the first `count` octets to the carrier.
+  mutating func handOn(_ frame: ByteBuffer, after count: Int) -> [ByteBuffer] {
+    let left = Self.dropping(count, from: [frame])
+    inFlightBytes += frame.readableBytes - count
+    return left
+  }
+
+  /// The carrier has written, or given up on, this much.
   mutating func completed(_ bytes: Int) { inFlightBytes -= bytes }
 
   /// Forgets what was not handed on.
@@ -96,18 +95,9 @@ struct OutboundQueue {
     buffer.withUnsafeReadableBytes { send($0, to: socket) }
   }
 
-  /// One send(2). Errors count as nothing written: NIO will meet them and close.
-  private static func send(_ bytes: UnsafeRawBufferPointer, to socket: NIOBSDSocket.Handle) -> Int {
-    #if canImport(Darwin)
-      return 0
-    #else
-      let flags = CInt(MSG_NOSIGNAL) | CInt(MSG_DONTWAIT)
-      #if canImport(Glibc)
-        let written = Glibc.send(socket, bytes.baseAddress, bytes.count, flags)
-      #else
-        let written = Musl.send(socket, bytes.baseAddress, bytes.count, flags)
-      #endif
-      return max(written, 0)
-    #endif
+  /// One send(2). Errors count as nothing written: the carrier will meet them and close.
+  @inline(__always)
+  static func send(_ bytes: UnsafeRawBufferPointer, to socket: NIOBSDSocket.Handle) -> Int {
+    max(SystemCalls.send(socket, bytes), 0)
   }
 }

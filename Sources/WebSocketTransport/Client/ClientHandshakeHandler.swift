@@ -14,17 +14,17 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
 
   private let handshake: ClientHandshake
   private let promise: EventLoopPromise<WebSocketConnection>
-  private let makeHandler: (ClientHandshake.Agreement, any Channel) -> WebSocketChannelHandler
+  private let makeEndpoint: (ClientHandshake.Agreement, any Channel) -> WebSocketEndpoint
   private var state = State.head(HTTPHeadParser())
   private var hasSent = false
 
   init(
     handshake: ClientHandshake, promise: EventLoopPromise<WebSocketConnection>,
-    makeHandler: @escaping (ClientHandshake.Agreement, any Channel) -> WebSocketChannelHandler
+    makeEndpoint: @escaping (ClientHandshake.Agreement, any Channel) -> WebSocketEndpoint
   ) {
     self.handshake = handshake
     self.promise = promise
-    self.makeHandler = makeHandler
+    self.makeEndpoint = makeEndpoint
   }
 
   func handlerAdded(context: ChannelHandlerContext) { if context.channel.isActive { sendRequest(context) } }
@@ -89,10 +89,10 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
 
   private func upgrade(_ agreement: ClientHandshake.Agreement, rest: ByteBuffer, _ context: ChannelHandlerContext) {
     state = .done
-    let handler = makeHandler(agreement, context.channel)
+    let endpoint = makeEndpoint(agreement, context.channel)
     let pipeline = context.pipeline.syncOperations
     do {
-      try pipeline.addHandler(handler, position: .after(self))
+      try pipeline.addHandler(ChannelCarrier(endpoint), position: .after(self))
     } catch {
       return fail(.unreachable("\(error)"), context)
     }
@@ -100,7 +100,7 @@ final class ClientHandshakeHandler: ChannelInboundHandler, RemovableChannelHandl
     if rest.readableBytes > 0 { context.fireChannelRead(NIOAny(rest)) }
     context.fireChannelReadComplete()
     pipeline.removeHandler(self, promise: nil)
-    promise.succeed(handler.connection)
+    promise.succeed(endpoint.connection)
   }
 
   private func refused(_ head: ResponseHead, _ body: ResponseBody, _ context: ChannelHandlerContext) {

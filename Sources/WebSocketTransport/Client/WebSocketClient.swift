@@ -112,7 +112,7 @@ private struct Opening: Sendable {
         let connection = WebSocketConnection(
           eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: agreement.subprotocol,
           compression: agreement.deflate)
-        return WebSocketChannelHandler(
+        return WebSocketEndpoint(
           role: .client, configuration: connectionConfiguration, connection: connection,
           resources: LoopResources(eventLoop: channel.eventLoop), session: session())
       })

@@ -17,7 +17,7 @@ final class OpenChannels: Sendable {
     for channel in open {
       channel.eventLoop.execute {
         let pipeline = channel.pipeline.syncOperations
-        if (try? pipeline.context(handlerType: WebSocketChannelHandler.self)) != nil {
+        if pipeline.carriesWebSocket {
           pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
         } else {
           channel.close(promise: nil)

@@ -69,10 +69,10 @@ extension UpgradeHandler {
       .flatMap { pipeline.removeHandler(self.decoder) }
       .flatMap { context.writeAndFlush(self.wrapOutboundOut(.head(head))) }
       .flatMap { pipeline.removeHandler(self.encoder) }
-      .flatMapThrowing { try self.upgrader.upgrade(context.channel, admitted, before: self) }
+      .flatMapThrowing { try self.upgrader.upgrade(context.channel, admitted, before: self, self.takeBytes()) }
       .whenComplete { result in
         switch result {
-        case .success((let value, let handler)): self.upgraded(value, handler, context)
+        case .success(let value): self.upgraded(value, context)
         case .failure(let error):
           self.promise.fail(error)
           context.close(promise: nil)
@@ -80,18 +80,21 @@ extension UpgradeHandler {
       }
   }
 
-  private func upgraded(_ value: UpgradeResult, _ handler: WebSocketChannelHandler, _ context: ChannelHandlerContext) {
-    guard case .upgrading(let bytes) = state else { return }
+  /// What was read behind the request.
+  private func takeBytes() -> [ByteBuffer] {
+    guard case .upgrading(let bytes) = state else { return [] }
+    state = .upgrading(bytes: [])
+    return bytes
+  }
+
+  private func upgraded(_ value: UpgradeResult, _ context: ChannelHandlerContext) {
+    guard case .upgrading = state else { return }
     state = .done
     if !hasHTTP { promise.succeed(value) }
     let pipeline = context.pipeline.syncOperations
-    for buffer in bytes {
-      // The session may end the connection at any of them, and its handler leaves the pipeline then.
-      guard let own = try? pipeline.context(handler: handler) else { break }
-      handler.channelRead(context: own, data: NIOAny(buffer))
-    }
+    // The socket has left; HTTP handlers behind wait for the channel's end.
+    guard pipeline.carriesWebSocket else { return context.close(promise: nil) }
     releaseReads(context)
-    // HTTP handlers behind wait for the channel's end; without any there is nothing left to do.
     if !hasHTTP { pipeline.removeHandler(self, promise: nil) }
   }
 

@@ -141,7 +141,7 @@ final class UpgradeHandler<UpgradeResult: Sendable>: ChannelDuplexHandler, Remov
 
   private static func unwrapBytes(_ data: NIOAny) -> ByteBuffer {
     // Without its decoder the pipeline carries bytes, whatever this handler's type says.
-    WebSocketChannelHandler.unwrapInboundIn(data)
+    ChannelCarrier.unwrapInboundIn(data)
   }
 
   // MARK: Outbound

@@ -16,11 +16,15 @@ public final class WebSocketServer: Sendable {
   public let localAddress: SocketAddress
   private let channel: any Channel
   private let children: OpenChannels
+  private let upgrader: WebSocketServerUpgrader<Void>
 
-  private init(channel: any Channel, localAddress: SocketAddress, children: OpenChannels) {
+  private init(
+    channel: any Channel, localAddress: SocketAddress, children: OpenChannels, upgrader: WebSocketServerUpgrader<Void>
+  ) {
     self.channel = channel
     self.localAddress = localAddress
     self.children = children
+    self.upgrader = upgrader
   }
 
   /// The port it listens on.
@@ -51,7 +55,7 @@ public final class WebSocketServer: Sendable {
       }
       .bind(host: host, port: port).get()
     guard let localAddress = channel.localAddress else { throw ChannelError.unknownLocalAddress }
-    return WebSocketServer(channel: channel, localAddress: localAddress, children: children)
+    return WebSocketServer(channel: channel, localAddress: localAddress, children: children, upgrader: upgrader)
   }
 
   /// Accepts every handshake, with a new session for each.
@@ -80,6 +84,8 @@ public final class WebSocketServer: Sendable {
   /// takes `closeTimeout` at most.
   public func shutdown() async {
     try? await channel.close()
+    upgrader.stop()
     await children.quiesce()
+    await upgrader.wait()
   }
 }

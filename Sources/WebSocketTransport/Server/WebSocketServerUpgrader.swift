@@ -21,12 +21,14 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
   private let origins: OriginPolicy
   private let upgraded: @Sendable (any Channel, WebSocketConnection) -> UpgradeResult
   private let loops = LoopResourcesMap()
+  private let sockets = SocketSet()
 
   /// - Parameters:
   ///   - origins: whose pages may connect; others get 403 as the rejection.
   ///   - malformed: the answer when a connection begins with something that is no HTTP request; a bare 400 by default.
   ///     The connection is closed behind it.
-  ///   - upgraded: makes the pipeline's result from an upgraded channel; called on its event loop.
+  ///   - upgraded: makes the pipeline's result from an upgraded channel; called on its event loop. A channel whose
+  ///     socket leaves it is closed right after; the connection has an event loop of its own then.
   public init(
     configuration: WebSocketConfiguration = WebSocketConfiguration(), origins: OriginPolicy = .any,
     admit: @escaping Admit, malformed: Malformed? = nil,
@@ -88,20 +90,68 @@ public final class WebSocketServerUpgrader<UpgradeResult: Sendable>: Sendable {
     try ServerHandshake(RequestHead(request), deflate: configuration.value.compression, origins: origins)
   }
 
-  /// The 101 is out and HTTP is gone: puts the connection's handler in place.
+  /// The 101 is out and HTTP is gone: makes the connection. A plain socket leaves the channel, which is closed then; with
+  /// TLS, or where there is no socket, the connection becomes a handler of the channel, before `neighbour`.
+  /// - octets: what was read behind the request.
   func upgrade(
-    _ channel: any Channel, _ pending: PendingUpgrade, before neighbour: any ChannelHandler
-  ) throws -> (UpgradeResult, WebSocketChannelHandler) {
+    _ channel: any Channel, _ pending: PendingUpgrade, before neighbour: any ChannelHandler, _ octets: [ByteBuffer]
+  ) throws -> UpgradeResult {
+    if let socket = ownSocket(of: channel) { return leave(channel, with: socket, pending, octets) }
     let connection = WebSocketConnection(
       eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: pending.subprotocol,
       compression: pending.deflate)
     try channel.syncOptions?.setOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
-    let handler = WebSocketChannelHandler(
-      role: .server, configuration: configuration, limits: pending.limits, connection: connection,
-      resources: loops.resources(for: channel.eventLoop), session: pending.session())
-    try channel.pipeline.syncOperations.addHandler(handler, position: .before(neighbour))
-    return (upgraded(channel, connection), handler)
+    let carrier = ChannelCarrier(endpoint(connection, pending))
+    try channel.pipeline.syncOperations.addHandler(carrier, position: .before(neighbour))
+    let value = upgraded(channel, connection)
+    for buffer in octets { buffer.withUnsafeReadableBytes { carrier.endpoint.received($0) } }
+    return value
   }
+
+  /// A number of our own for the channel's socket; nil: it has to stay.
+  private func ownSocket(of channel: any Channel) -> CInt? {
+    let pipeline = channel.pipeline.syncOperations
+    guard configuration.value.leavesChannel, !usesTLS(pipeline),
+      let socket = try? pipeline.withUnsafeTransportIfAvailable(
+        of: NIOBSDSocket.Handle.self, { SystemCalls.duplicate($0) })
+    else { return nil }
+    return socket >= 0 ? socket : nil
+  }
+
+  private func leave(
+    _ channel: any Channel, with socket: CInt, _ pending: PendingUpgrade, _ octets: [ByteBuffer]
+  ) -> UpgradeResult {
+    let loop = SocketLoops.next()
+    let connection = WebSocketConnection(
+      eventLoop: loop, remoteAddress: channel.remoteAddress, subprotocol: pending.subprotocol,
+      compression: pending.deflate)
+    let value = upgraded(channel, connection)
+    sockets.opened()
+    loop.execute {
+      let carrier = SocketCarrier(
+        socket: socket, loop: loop, endpoint: self.endpoint(connection, pending), set: self.sockets)
+      carrier.start(with: octets)
+    }
+    return value
+  }
+
+  private func endpoint(_ connection: WebSocketConnection, _ pending: PendingUpgrade) -> WebSocketEndpoint {
+    WebSocketEndpoint(
+      role: .server, configuration: configuration, limits: pending.limits, connection: connection,
+      resources: loops.resources(for: connection.eventLoop), session: pending.session())
+  }
+
+  // MARK: Connections that have left
+
+  /// Open connections that left their channels.
+  public var openSockets: Int { sockets.count }
+
+  /// Tells every connection that has left its channel, and those that leave from now on, that the server stops
+  /// (`quiescing`, then 1001).
+  public func stop() { sockets.stop() }
+
+  /// Returns when no connection that left its channel is open; after ``stop()`` this takes `closeTimeout` at most.
+  public func wait() async { await sockets.wait() }
 }
 
 /// What was decided about a request, until its 101 is out.

@@ -38,6 +38,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
   @Option(
     help: ArgumentHelp("Tests: run this far ahead of the machine's clock.", valueName: "time", visibility: .hidden))
   var clockOffset: TimeSpan?
+  @Option(help: ArgumentHelp("Live feeds that one account may have open.", valueName: "number")) var feedsPerAccount =
+    100
+  @Option(help: ArgumentHelp("Live feeds from one remote address.", valueName: "number")) var feedsPerAddress = 100
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -50,6 +53,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     guard (0...1_000_000).contains(rateLimit) else {
       throw ValidationError("--rate-limit must be between 0 and 1000000.")
     }
+    guard feedsPerAccount > 0 else { throw ValidationError("--feeds-per-account must be at least 1.") }
+    guard feedsPerAddress > 0 else { throw ValidationError("--feeds-per-address must be at least 1.") }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -70,6 +75,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.fee = fee.rate
     configuration.rateLimit = rateLimit
     configuration.clockOffset = clockOffset?.seconds ?? Seconds(0)
+    configuration.feeds.connectionsPerAccount = feedsPerAccount
+    configuration.feeds.connectionsPerAddress = feedsPerAddress
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     do {

@@ -79,6 +79,22 @@ struct HubFixture: Sendable {
         estimatedCompletion: nil, at: Timestamp(milliseconds: 0)), account: Known.account)
   }
 
+  /// Returns when every event loop has had a turn.
+  func turn() async {
+    for loop in hub.eventLoops { try? await loop.submit {}.get() }
+    for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() { try? await loop.submit {}.get() }
+  }
+
+  /// Returns when all readers are in step.
+  func inStep() async throws {
+    while true {
+      var apart = 0
+      for loop in hub.eventLoops { apart += try await loop.submit { hub.readersApart(on: loop) }.get() }
+      if apart == 0 { return }
+      await Task.yield()
+    }
+  }
+
   func log(_ text: String, tryNumber: Int = 1, stream: LogStream = .stdout, job: JobID = Known.job(1)) {
     let length = store.state.withLock { state in
       state.logs[TestSource.key(job, tryNumber, stream), default: []] += Array(text.utf8)

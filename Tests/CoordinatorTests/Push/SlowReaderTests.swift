@@ -113,13 +113,6 @@ private let job = Known.job(1)
   }
 }
 
-extension HubFixture {
-  /// Returns when every event loop has had a turn.
-  fileprivate func turn() async {
-    for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() { try? await loop.submit {}.get() }
-  }
-}
-
 /// Passes everything on and shows the server's connection.
 private final class Spy: WebSocketSession {
   private let session: any WebSocketSession

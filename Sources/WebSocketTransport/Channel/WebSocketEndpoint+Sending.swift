@@ -2,16 +2,16 @@ import NIOCore
 import Synchronization
 import WebSocket
 
-extension WebSocketChannelHandler {
+extension WebSocketEndpoint {
   func send(_ kind: MessageKind, _ payload: UnsafeRawBufferPointer) {
-    guard context != nil, let frame = machine.prepare(kind, payload) else { return }
+    guard carrier != nil, let frame = machine.prepare(kind, payload) else { return }
     var buffer = ByteBuffer()
     buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: frame.size) { frame.write(payload, to: $0) }
     enqueue(buffer)
   }
 
   func send(_ frame: EncodedFrame) {
-    guard context != nil, machine.phase == .open else { return }
+    guard carrier != nil, machine.phase == .open else { return }
     guard machine.role == .server else {
       // A client masks each frame with a key of its own, so nothing can be shared.
       for part in frame.parts { part.payload.withUnsafeReadableBytes { send(part.kind, $0) } }
@@ -30,8 +30,11 @@ extension WebSocketChannelHandler {
 
   /// Queues octets for the end of this turn of the loop.
   func enqueue(_ buffer: ByteBuffer) {
-    guard context != nil else { return }
-    if !outbound.hasCorked { resources.flushSoon(self) }
+    guard carrier != nil else { return }
+    if !outbound.hasCorked {
+      resources.flushSoon(self)
+      seat?.group.block(self)
+    }
     outbound.append(buffer)
     guard outbound.totalBytes <= configuration.maximumBufferedBytes else {
       abort(
@@ -41,25 +44,27 @@ extension WebSocketChannelHandler {
     updateWritability()
   }
 
-  /// Writes what is queued: to the socket, and the rest through NIO.
+  /// Writes what is queued: to the socket, and the rest through the carrier.
   func flush() {
-    guard outbound.hasCorked, let context else { return }
-    if !context.channel.isActive { outbound.socket = nil }
+    guard outbound.hasCorked, let carrier else { return }
+    if !carrier.isActive { outbound.socket = nil }
     let rest = outbound.drain(using: resources)
-    if !rest.isEmpty { write(rest, context) }
+    if rest.isEmpty { seat?.group.unblock(self) } else { carrier.write(rest) }
     updateWritability()
   }
 
-  private func write(_ buffers: [ByteBuffer], _ context: ChannelHandlerContext) {
-    let bytes = buffers.reduce(0) { $0 + $1.readableBytes }
-    let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in self.written(bytes) }
-    for buffer in buffers.dropLast() { context.write(wrapOutboundOut(buffer), promise: nil) }
-    if let last = buffers.last { context.writeAndFlush(wrapOutboundOut(last), promise: promise) }
+  /// A group has written the first `count` octets of a frame to the socket, which took no more.
+  func wrote(_ count: Int, of frame: ByteBuffer) {
+    guard let carrier else { return }
+    seat?.group.block(self)
+    carrier.write(outbound.handOn(frame, after: count))
+    updateWritability()
   }
 
-  private func written(_ bytes: Int) {
+  /// The carrier has written, or given up on, this much.
+  func written(_ bytes: Int) {
     outbound.completed(bytes)
+    if outbound.totalBytes == 0 { seat?.group.unblock(self) }
     updateWritability()
     if case .ending = stage, outbound.totalBytes == 0 { allSent() }
   }

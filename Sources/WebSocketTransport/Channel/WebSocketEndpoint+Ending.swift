@@ -1,7 +1,7 @@
 import NIOCore
 import WebSocket
 
-extension WebSocketChannelHandler {
+extension WebSocketEndpoint {
   // MARK: Keepalive and deadlines
 
   func setDeadline(after time: TimeAmount) {
@@ -13,7 +13,7 @@ extension WebSocketChannelHandler {
     case .open: return keepalive(now)
     case .closing(let status):
       abort(WebSocketCloseReason(cause: .closeTimeout, code: status.code, reason: status.reason))
-    case .ending: closeChannel()
+    case .ending: closeCarrier()
     case .closed: break
     }
     return nil
@@ -66,7 +66,7 @@ extension WebSocketChannelHandler {
 
   /// Lets what is queued go out and then closes as the role demands (RFC 6455 §7.1.1).
   private func end(within time: TimeAmount) {
-    guard context != nil else { return }
+    guard carrier != nil else { return }
     // Discarding needs reading, also where the program had paused it.
     setReading(true)
     setDeadline(after: time)
@@ -77,24 +77,26 @@ extension WebSocketChannelHandler {
   /// Everything queued has left. After a clean handshake a server closes TCP and a client waits for that; after a failure
   /// only sending is shut down, so that unread octets of the peer do not reset the connection under our notice.
   func allSent() {
-    guard let context, !hasShutDown else { return }
+    guard let carrier, !hasShutDown else { return }
     hasShutDown = true
     if hasFailed {
       outbound.socket = nil
-      context.close(mode: .output, promise: nil)
+      carrier.closeOutput()
     } else if machine.role == .server {
-      closeChannel()
+      closeCarrier()
     }
   }
 
   func abort(_ reason: WebSocketCloseReason) {
     finish(reason)
     outbound.clear()
-    closeChannel()
+    closeCarrier()
   }
 
-  func closeChannel() {
+  func closeCarrier() {
     outbound.socket = nil
-    context?.close(promise: nil)
+    seat?.group.block(self)
+    dropLaneSocket()
+    carrier?.close()
   }
 }

@@ -1,0 +1,28 @@
+#ifndef AITBC_CEPOLL_SHIM_H
+#define AITBC_CEPOLL_SHIM_H
+
+/* Swift's own module of the C library leaves the first two out. */
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+/* How many processors this process may run on; declared here because glibc hides it from plain C. Sets of up to 1,024
+   processors are looked at; 0 when there are more. */
+extern int sched_getaffinity(int process, unsigned long size, void *set);
+
+static inline int aitbc_usable_cores(void) {
+  unsigned long set[1024 / 8 / sizeof(unsigned long)] = {0};
+  int count = 0;
+  if (sched_getaffinity(0, sizeof set, set) < 0) return 0;
+  for (unsigned long index = 0; index < sizeof set / sizeof *set; index++) count += __builtin_popcountl(set[index]);
+  return count;
+}
+
+/* The kernel takes no more from us while so many bytes wait to be sent. */
+static inline int aitbc_limit_unsent(int socket, int bytes) {
+  return setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
+}
+
+#endif
