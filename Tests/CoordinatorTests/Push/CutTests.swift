@@ -2,6 +2,7 @@ import Clocks
 import JSON
 import Marketplace
 import Store
+import Synchronization
 import Testing
 import WebSocket
 import Wire
