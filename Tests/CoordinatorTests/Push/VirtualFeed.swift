@@ -150,6 +150,11 @@ final class VirtualFeed {
     return try await topic.source.endSequence(of: job)
   }
 
+  /// The hub does this about once a second.
+  func sweep() {
+    perform(machine.sweep(at: now, isWritable: true, endPosition: topic.run.endPosition))
+  }
+
   func heard(_ job: JobID, _ stream: LogStream, length: Int64, fact: LogFact?) {
     guard extents[job] != nil else { return }
     extents[job]?.merge(tryNumber: 1, stream: stream, length: length, fact: fact)
