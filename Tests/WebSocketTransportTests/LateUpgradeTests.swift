@@ -202,6 +202,17 @@ import WebSocket
     }
   }
 
+  /// Nothing of it is kept past the bound.
+  @Test func aTargetThatDoesNotEnd() async throws {
+    try await run { setting in
+      let peer = try await RawPeer.connect(port: setting.port)
+      try await peer.send("GET /")
+      for _ in 0..<64 { peer.channel.writeAndFlush(ByteBuffer(repeating: 0x61, count: 64 << 10), promise: nil) }
+      #expect(await peer.readHead().hasPrefix("HTTP/1.1 431 "))
+      await peer.close()
+    }
+  }
+
   @Test func noiseBehindAnOrdinaryRequest() async throws {
     try await run { setting in
       let peer = try await RawPeer.connect(port: setting.port)

@@ -13,7 +13,7 @@ struct ProblemAnswer {
   /// What the request's decoder did not take.
   init(_ error: any Error) {
     switch error {
-    case HTTPParserError.headerOverflow:
+    case HTTPParserError.headerOverflow, is ByteToMessageDecoderError.PayloadTooLargeError:
       self.init(.requestHeaderFieldsTooLarge, "HEADERS_TOO_LARGE", "the header section is larger than the limit")
     default: self.init(.badRequest, "BAD_REQUEST", "this is not HTTP/1.1")
     }

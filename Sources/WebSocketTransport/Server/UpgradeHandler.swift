@@ -72,8 +72,24 @@ final class UpgradeHandler<UpgradeResult: Sendable>: ChannelDuplexHandler, Remov
     self.notUpgrading = notUpgrading
   }
 
+  /// Bounds on a request's head; past them the answer is 431. One field with its name: 16 KiB; all of them: 32 KiB; 128
+  /// fields.
+  private static var headLimits: NIOHTTPDecoderLimitConfiguration {
+    var limits = NIOHTTPDecoderLimitConfiguration()
+    limits.maxHeaderFieldSize = 16 << 10
+    limits.maxHeaderListSize = 32 << 10
+    limits.maxHeaderFieldCount = 128
+    return limits
+  }
+
+  /// Bytes that the decoder may hold back: what stands behind a request that waits.
+  /// Past it: 431. Default 256 KiB.
+  private static var maximumHeld: Int { 256 << 10 }
+
   static func makeDecoder() -> ByteToMessageHandler<HTTPRequestDecoder> {
-    ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes))
+    ByteToMessageHandler(
+      HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: headLimits),
+      maximumBufferSize: maximumHeld)
   }
 
   // MARK: Inbound
@@ -113,7 +129,8 @@ final class UpgradeHandler<UpgradeResult: Sendable>: ChannelDuplexHandler, Remov
     switch state {
     case .waiting, .http:
       // In the middle of an exchange only the handlers behind know what may still be said.
-      guard openResponses == 0, error is HTTPParserError else { return context.fireErrorCaught(error) }
+      guard openResponses == 0, error is HTTPParserError || error is ByteToMessageDecoderError.PayloadTooLargeError
+      else { return context.fireErrorCaught(error) }
       state = .done
       promise.fail(error)
       answerMalformed(error, context)

@@ -2,6 +2,7 @@ import Clocks
 import JSON
 import Marketplace
 import Store
+import Synchronization
 import Testing
 import WebSocket
 import Wire
@@ -60,6 +61,7 @@ import Wire
     var delivered = 0
     while socket.closed == nil {
       feed.now = feed.now + Seconds(milliseconds: 20)
+      feed.sweep()
       if !upload.isEmpty {
         // The client's octets may be cut off too.
         let count = Int.random(in: 1...upload.count, using: &random)

@@ -2,6 +2,7 @@ import Clocks
 import JSON
 import Marketplace
 import Store
+import Synchronization
 import WebSocket
 import Wire
 
@@ -147,6 +148,11 @@ final class VirtualFeed {
   private func end() async throws -> Int64? {
     guard let job = machine.job else { return nil }
     return try await topic.source.endSequence(of: job)
+  }
+
+  /// The hub does this about once a second.
+  func sweep() {
+    perform(machine.sweep(at: now, isWritable: true, endPosition: topic.run.endPosition))
   }
 
   func heard(_ job: JobID, _ stream: LogStream, length: Int64, fact: LogFact?) {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Clocks
 import JSON
+import Marketplace
 import MarketplaceClient
 
 struct AttemptsCommand: ClientVerb {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import JSON
+import Marketplace
 import MarketplaceClient
 
 struct UnlockCommand: ClientVerb {
