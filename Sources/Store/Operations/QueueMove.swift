@@ -25,7 +25,7 @@ public struct QueueMove: Sendable {
   }
 
   /// Jobs that change places in one move at most.
-  public static let rotationLimit = 500
+  public static let rotationLimit = 100
   /// Places an account may have taken from its future at a time: others are overtaken by no more.
   public static let borrowLimit = 100
   /// Neighbours that are spread anew at most when no rank is left between two.
