@@ -16,7 +16,7 @@ class Tries(MarketTest):
         self.assertEqual((ended["status"], ended["try"], ended["tries_used"], ended["exit_code"]), ("failed", 2, 2, 3))
         self.assertEqual(ended["retry_on"], ["EXIT_NONZERO"])
         tries = self.market.get(f"/v1/jobs/{ended['job_id']}/tries").json()["tries"]
-        self.assertEqual([one["status"] for one in tries], ["failed", "failed"])
+        self.assertEqual([one["state"] for one in tries], ["failed", "failed"])
 
     def test_a_later_try_may_succeed(self):
         self.assertEqual(
@@ -69,7 +69,7 @@ class Killers(MarketTest):
         ended = self.market.finished(job, 20)
         self.assertEqual((ended["status"], ended["error_detail"]["code"]), ("lost", "QUARANTINED"))
         tries = self.market.get(f"/v1/jobs/{job}/tries").json()["tries"]
-        self.assertEqual([one["status"] for one in tries], ["lost"] * 3)
+        self.assertEqual([one["state"] for one in tries], ["lost"] * 3)
         self.assertEqual(len({one["miner_id"] for one in tries}), 3)
         # Others are not harmed by it.
         self.market.miner("survivor")
