@@ -7,5 +7,5 @@ struct Aitbc: AsyncParsableCommand {
     abstract: "A self-hosted compute marketplace: coordinator, miner and client in one executable.",
     discussion: ExitStatus.help,
     version: Version.text,
-    subcommands: [ClientCommand.self] + Daemons.commands)
+    subcommands: [ClientCommand.self, AdminCommand.self] + Daemons.commands)
 }

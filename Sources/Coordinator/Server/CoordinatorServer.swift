@@ -1,9 +1,7 @@
 import Clocks
-import Cryptography
 import FoundationEssentials
 import Hummingbird
 import HummingbirdCore
-import JSON
 public import Logging
 import Marketplace
 import NIOCore
@@ -28,27 +26,27 @@ public enum CoordinatorServer {
     let files = try FileStore(directory: configuration.dataDirectory)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
     try await firstRun.prepare()
-    let signingKey = try firstRun.signingKey()
+    let signingKeys = try SigningKeys(directory: configuration.keysDirectory)
     let blocking = NIOThreadPool(numberOfThreads: max(4, System.coreCount * 2))
     blocking.start()
     let source = MarketFeedSource(store: store, files: files, blocking: blocking)
     let lastSequence = try await store.read { try $0.lastSequence() }
     let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence)
     let market = Market(
-      configuration: configuration, store: store, files: files, clock: clock, signingKey: signingKey, hub: hub,
+      configuration: configuration, store: store, files: files, clock: clock, signingKeys: signingKeys, hub: hub,
       blocking: blocking, log: log)
     source.attach(market)
     store.setEventHandler { events in hub.publish(events: events) }
     try await market.authenticator.load(from: store)
     try await market.dispatcher.restore()
-    try await serve(market, publicKey: signingKey.publicKey, log: log, onReady: onReady)
+    try await serve(market, log: log, onReady: onReady)
     try await store.close()
     try await blocking.shutdownGracefully()
     log.notice("stopped")
   }
 
   private static func serve(
-    _ market: Market, publicKey: Ed25519PublicKey, log: Logger, onReady: @escaping @Sendable (Int) -> Void
+    _ market: Market, log: Logger, onReady: @escaping @Sendable (Int) -> Void
   ) async throws {
     let configuration = market.configuration
     let readiness = Readiness()
@@ -60,7 +58,7 @@ public enum CoordinatorServer {
     ResultRoutes(market: market).add(to: router)
     LogRoutes(market: market).add(to: router)
     UploadRoutes(market: market).add(to: router)
-    SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
+    SystemRoutes(market: market, readiness: readiness).add(to: router)
     FeedRoutes(gate: gate).add(to: router)
     StaticFiles(directory: webDirectory(configuration)).add(to: router)
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
@@ -81,18 +79,6 @@ public enum CoordinatorServer {
         onReady(port)
       }, logger: log)
     try await application.runService()
-  }
-
-  /// `/v1/keys`: who verifies a package offline saves this.
-  private static func keyList(_ key: Ed25519PublicKey) -> JSONValue {
-    [
-      "keys": [
-        [
-          "key_id": .string(key.id), "alg": "Ed25519", "public_key": .string(key.id), "use": "coordinator",
-          "active": true,
-        ]
-      ]
-    ]
   }
 
   /// The pages: where the operator said, else `web-static` in the working directory or near the executable.
@@ -125,7 +111,7 @@ private struct Housekeeping: Service {
             market: market,
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(),
+              UploadSweep(), LooseCopies(),
             ]
           ).run()
         }

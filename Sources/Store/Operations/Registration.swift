@@ -7,19 +7,23 @@ public struct Registration: Sendable {
   public var name: String
   public var version: String
   public var offer: MinerOffer
+  /// As ``MinerRecord/publicKey``.
+  public var publicKey: String?
   /// Used when the miner is new.
   public var newID: MinerID
   public var now: Timestamp
 
   public init(
-    account: AccountID, instanceHash: String, name: String, version: String, offer: MinerOffer, newID: MinerID,
-    now: Timestamp
+    account: AccountID, instanceHash: String, name: String, version: String, offer: MinerOffer,
+    publicKey: String? = nil,
+    newID: MinerID, now: Timestamp
   ) {
     self.account = account
     self.instanceHash = instanceHash
     self.name = name
     self.version = version
     self.offer = offer
+    self.publicKey = publicKey
     self.newID = newID
     self.now = now
   }
@@ -36,6 +40,7 @@ public struct Registration: Sendable {
     miner.name = name
     miner.version = version
     miner.offer = offer
+    miner.publicKey = publicKey
     miner.lastSeenAt = now
     try market.save(miner)
     return (miner, try market.heldTries().filter { $0.miner == miner.id })

@@ -2,7 +2,7 @@ import JSON
 import Marketplace
 
 private let minerColumns = """
-  id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining FROM miners
+  id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining, public_key FROM miners
   """
 
 extension SQLiteSession {
@@ -12,10 +12,11 @@ extension SQLiteSession {
     static let all = SQL("SELECT \(minerColumns) ORDER BY id")
     static let save = SQL(
       """
-      INSERT INTO miners (id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+      INSERT INTO miners (id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining,
+        public_key)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, offer = excluded.offer,
-        last_seen_at = excluded.last_seen_at, is_draining = excluded.is_draining
+        last_seen_at = excluded.last_seen_at, is_draining = excluded.is_draining, public_key = excluded.public_key
       """)
   }
 
@@ -35,6 +36,7 @@ extension SQLiteSession {
       [
         .id(miner.id), .string(miner.instanceHash), .id(miner.account), .string(miner.name), .string(miner.version),
         .json(miner.offer.json), .time(miner.registeredAt), .time(miner.lastSeenAt), .flag(miner.isDraining),
+        .text(miner.publicKey),
       ])
   }
 
@@ -42,6 +44,7 @@ extension SQLiteSession {
     guard let offer = MinerOffer(json: try row.json(5)) else { throw StoreError.damaged("offer of \(row.text(0))") }
     return MinerRecord(
       id: try row.id(0), instanceHash: row.text(1), account: try row.id(2), name: row.text(3), version: row.text(4),
-      offer: offer, registeredAt: row.time(6), lastSeenAt: row.time(7), isDraining: row.flag(8))
+      offer: offer, registeredAt: row.time(6), lastSeenAt: row.time(7), isDraining: row.flag(8),
+      publicKey: row.optionalText(9))
   }
 }

@@ -3,7 +3,8 @@ import Marketplace
 
 private let tryColumns = """
   job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code, error_message, usage, \
-  stdout_length, stdout_sha256, stderr_length, stderr_sha256 FROM tries
+  stdout_length, stdout_sha256, stderr_length, stderr_sha256, miner_key, \
+  miner_signature FROM tries
   """
 
 extension SQLiteSession {
@@ -15,13 +16,14 @@ extension SQLiteSession {
     static let insert = SQL(
       """
       INSERT INTO tries (job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code,
-        error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256, miner_key, miner_signature)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """)
     static let update = SQL(
       """
       UPDATE tries SET state = ?, started_at = ?, ended_at = ?, exit_code = ?, error_code = ?, error_message = ?,
-        usage = ?, stdout_length = ?, stdout_sha256 = ?, stderr_length = ?, stderr_sha256 = ?
+        usage = ?, stdout_length = ?, stdout_sha256 = ?, stderr_length = ?, stderr_sha256 = ?,
+        miner_key = ?, miner_signature = ?
       WHERE job = ? AND number = ?
       """)
   }
@@ -68,7 +70,7 @@ extension SQLiteSession {
       .string(attempt.state.rawValue), .time(attempt.startedAt), .time(attempt.endedAt), .integer(attempt.exitCode),
       .text(attempt.error?.code.rawValue), .text(attempt.error?.message), .json(attempt.usage),
       .integer(attempt.stdout?.length), .text(attempt.stdout?.sha256), .integer(attempt.stderr?.length),
-      .text(attempt.stderr?.sha256),
+      .text(attempt.stderr?.sha256), .text(attempt.signature?.keyID), .text(attempt.signature?.signature),
     ]
   }
 
@@ -83,6 +85,7 @@ extension SQLiteSession {
     attempt.usage = try row.optionalJSON(11)
     attempt.stdout = row.optionalInt64(12).map { LogRecord(length: $0, sha256: row.text(13)) }
     attempt.stderr = row.optionalInt64(14).map { LogRecord(length: $0, sha256: row.text(15)) }
+    attempt.signature = row.optionalText(16).map { SignatureRecord(keyID: $0, signature: row.text(17)) }
     return attempt
   }
 }

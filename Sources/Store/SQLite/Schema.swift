@@ -3,7 +3,7 @@ import GRDB
 /// The database's layout and how older ones become it.
 enum Schema {
   /// What this program knows. Kept in `PRAGMA user_version`; one more for each migration.
-  static let version = 1
+  static let version = 5
 
   /// Brings the database up to ``version``. A newer one is left alone: ``StoreError/newerVersion(found:known:)``.
   static func migrate(_ queue: DatabaseQueue, epoch: String) throws {
@@ -14,6 +14,10 @@ enum Schema {
       try database.execute(sql: tables)
       try database.execute(sql: "INSERT INTO market (id, epoch, virtual_time) VALUES (0, ?, 0)", arguments: [epoch])
       try database.execute(sql: "PRAGMA user_version = 1")
+    }
+    migrator.registerMigration("5") { database in
+      try database.execute(sql: trust)
+      try database.execute(sql: "PRAGMA user_version = 5")
     }
     try migrator.migrate(queue)
   }
