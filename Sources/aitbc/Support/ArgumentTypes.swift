@@ -16,6 +16,37 @@ struct TimeSpan: ExpressibleByArgument, Hashable, Sendable {
   }
 }
 
+/// A number of bytes as people write it: `4096`, `512M`, `10G` (powers of 1,024).
+struct ByteSize: ExpressibleByArgument, Hashable, Sendable {
+  let bytes: Int64
+
+  /// As help shows a default.
+  var defaultValueDescription: String {
+    let unit = Self.units.last { bytes > 0 && bytes % $0.factor == 0 }
+    return unit.map { "\(bytes / $0.factor)\($0.letter)" } ?? "\(bytes)"
+  }
+
+  private static let units: [(letter: Character, factor: Int64)] = [
+    ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40),
+  ]
+
+  init(_ bytes: Int64) { self.bytes = bytes }
+
+  init?(argument: String) {
+    var digits = argument.uppercased()
+    if digits.hasSuffix("IB") { digits.removeLast(2) }
+    var factor: Int64 = 1
+    if let unit = Self.units.first(where: { $0.letter == digits.last }) {
+      digits.removeLast()
+      factor = unit.factor
+    }
+    guard digits.utf8.allSatisfy({ (48...57).contains($0) }), let number = Int64(digits) else { return nil }
+    let (bytes, overflow) = number.multipliedReportingOverflow(by: factor)
+    guard !overflow else { return nil }
+    self.bytes = bytes
+  }
+}
+
 /// `NAME=VALUE`; the value may be empty and may hold further equals signs.
 struct NameValue: ExpressibleByArgument, Hashable, Sendable {
   let name: String
