@@ -3,12 +3,14 @@ SHELL := /bin/bash
 SWIFT ?= swift
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
 KEEP ?=
-QUICK ?=
 SEEDS ?= 200
 SECONDS ?= 60
+SIZE ?= 48M
+TREES ?= 1000
+QUICK ?=
 
-.PHONY: help setup setup-build build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
-	fuzz sanitize test-network bench bench-push lint format clean
+.PHONY: help setup setup-build build demo test test-fast test-unit test-web test-end-to-end test-transfers test-packages \
+	conformance-fast conformance fuzz sanitize test-network bench bench-push bench-package lint format clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,7 +27,7 @@ build: setup-build ## the release executable, .build/release/aitbc
 demo: build ## a real job, from submission to a verified result (KEEP=1 leaves everything up)
 	@KEEP=$(KEEP) scripts/demo
 
-test: setup build test-unit test-web conformance-fast test-end-to-end ## everything
+test: setup build test-unit test-web conformance-fast test-end-to-end test-transfers ## everything
 	@echo "make test: all passed"
 
 test-fast: setup ## the unit tests alone
@@ -48,6 +50,12 @@ conformance-fast: setup ## WebSocket conformance, groups 1-7 and 10
 test-end-to-end: build ## the release executable with other people's clients
 	AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run
 
+test-transfers: build ## uploads and downloads over cut connections, with restarts and a full disk (SIZE=48M)
+	AITBC_BIN=.build/release/aitbc Tests/Transfers/run $(SIZE)
+
+test-packages: setup ## packages of TREES=1000 random trees under unzip, 7-Zip, bsdtar and Python
+	TREES=$(TREES) $(SWIFT) test --filter OtherToolsTests
+
 conformance: setup ## all 517 cases of the WebSocket conformance suite, both directions (about 20 minutes)
 	$(RELEASE) --product websocket-echo
 	ECHO=.build/release/websocket-echo Tests/Conformance/run server full
@@ -62,6 +70,9 @@ sanitize: setup ## the unit tests under ThreadSanitizer, then AddressSanitizer (
 
 test-network: build ## half-open connections in network namespaces, nginx's defaults (root; about 3 minutes)
 	AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run -p 'long_*.py' -j 4 -v
+bench-package: build ## packing beside zip, 7z, bsdtar, Python; serving beside nginx (QUICK=1: a short run)
+	$(RELEASE) --product package-bench
+	Benchmarks/package $(if $(QUICK),--quick)
 
 bench: build ## the benchmarks, as a table
 	Benchmarks/run

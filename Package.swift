@@ -116,6 +116,10 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ] + nio, path: "Benchmarks/Broadcaster", swiftSettings: rules),
 
+    .executableTarget(
+      name: "package-bench", dependencies: ["ResultPackage", "Cryptography"], path: "Benchmarks/package-bench",
+      swiftSettings: rules),
+
     tests("JSON"),
     tests("Marketplace", ["JSON"]),
     tests("Clocks", ["Marketplace"]),

@@ -13,9 +13,14 @@ public struct CompressionFailure: Error, Equatable, Sendable {
 final class Deflater {
   /// How far deflate looks back.
   static let windowSize = 32 * 1024
-  private let stream: UnsafeMutablePointer<z_stream>
+  /// See docs/decisions/0031: a sixth faster than 6 for a quarter of a percent of size.
+  static let level: Int32 = 5
 
-  init(level: Int32 = 6) throws {
+  private let stream: UnsafeMutablePointer<z_stream>
+  /// As large as the largest piece so far wanted.
+  private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+
+  init(level: Int32 = Deflater.level) throws {
     stream = .allocate(capacity: 1)
     stream.initialize(to: z_stream())
     let code = aitbc_deflate_init(stream, level, -15, 8)
@@ -28,17 +33,35 @@ final class Deflater {
   deinit {
     deflateEnd(stream)
     stream.deallocate()
+    scratch.deallocate()
   }
 
-  /// The largest result of `compress`.
-  static func bound(_ count: Int) -> Int { count + count / 1000 * 2 + 1024 }
+  /// Enough for the result of `compress`, by zlib's own measure of the worst case.
+  private static func bound(_ count: Int) -> Int { count + count / 1000 * 2 + 1024 }
 
-  /// Appends the piece in deflate form to `output`.
+  /// The piece in deflate form, valid until the next call.
   ///
   /// - Parameter isLast: whether the stream ends with this piece; if not, it ends at a byte's edge.
   func compress(
-    _ input: UnsafeRawBufferPointer, after dictionary: UnsafeRawBufferPointer, isLast: Bool, to output: inout [UInt8]
-  ) throws {
+    _ input: UnsafeRawBufferPointer, after dictionary: UnsafeRawBufferPointer, isLast: Bool
+  ) throws -> UnsafeRawBufferPointer {
+    try begin(input, after: dictionary)
+    if scratch.count < Self.bound(input.count) { resize(to: Self.bound(input.count), keeping: 0) }
+    let flush = isLast ? Z_FINISH : Z_SYNC_FLUSH
+    var used = 0
+    while true {
+      stream.pointee.next_out = scratch.baseAddress.map { $0.assumingMemoryBound(to: UInt8.self) + used }
+      stream.pointee.avail_out = UInt32(scratch.count - used)
+      let code = deflate(stream, flush)
+      guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR else { throw CompressionFailure(code: code) }
+      used = scratch.count - Int(stream.pointee.avail_out)
+      if stream.pointee.avail_out > 0 { break }
+      resize(to: scratch.count * 2, keeping: used)
+    }
+    return UnsafeRawBufferPointer(rebasing: scratch[..<used])
+  }
+
+  private func begin(_ input: UnsafeRawBufferPointer, after dictionary: UnsafeRawBufferPointer) throws {
     var code = deflateReset(stream)
     guard code == Z_OK else { throw CompressionFailure(code: code) }
     if !dictionary.isEmpty {
@@ -47,29 +70,21 @@ final class Deflater {
       guard code == Z_OK else { throw CompressionFailure(code: code) }
     }
     // zlib takes a pointer to mutable bytes for historical reasons and never writes to its input.
-    stream.pointee.next_in = UnsafeMutablePointer(
-      mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
+    stream.pointee.next_in = UnsafeMutablePointer(mutating: input.baseAddress?.assumingMemoryBound(to: UInt8.self))
     stream.pointee.avail_in = UInt32(input.count)
-    let flush = isLast ? Z_FINISH : Z_SYNC_FLUSH
-    let start = output.count
-    var used = start
-    var step = Self.bound(input.count)
-    repeat {
-      output.append(contentsOf: repeatElement(0, count: step))
-      output.withUnsafeMutableBufferPointer { buffer in
-        stream.pointee.next_out = buffer.baseAddress.map { $0 + used }
-        stream.pointee.avail_out = UInt32(step)
-        code = deflate(stream, flush)
-      }
-      guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR else { throw CompressionFailure(code: code) }
-      used = output.count - Int(stream.pointee.avail_out)
-      step = Int(stream.pointee.avail_out) == 0 ? 64 * 1024 : 0
-      output.removeLast(output.count - used)
-    } while step > 0
   }
 
-  /// Appends the piece as stored blocks (RFC 1951 §3.2.4): for a piece that does not compress, in a stream that does.
-  static func store(_ input: UnsafeRawBufferPointer, isLast: Bool, to output: inout [UInt8]) {
+  private func resize(to count: Int, keeping used: Int) {
+    let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+    larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: scratch[..<used]))
+    scratch.deallocate()
+    scratch = larger
+  }
+
+  /// The piece as stored blocks (RFC 1951 §3.2.4): for a piece that does not compress, in a stream that does.
+  static func stored(_ input: UnsafeRawBufferPointer, isLast: Bool) -> [UInt8] {
+    var output: [UInt8] = []
+    output.reserveCapacity(input.count + (input.count / Int(UInt16.max) + 1) * 5)
     var rest = input[...]
     repeat {
       let block = rest.prefix(Int(UInt16.max))
@@ -79,25 +94,6 @@ final class Deflater {
       output.append(littleEndian: ~UInt16(block.count))
       output.append(contentsOf: block)
     } while !rest.isEmpty
-  }
-}
-
-/// Tells by trial whether bytes are worth compressing.
-final class CompressionProbe {
-  /// How much of a file's start is looked at to choose the entry's method.
-  static let entrySample = 64 * 1024
-  /// How much of each later piece is looked at.
-  static let pieceSample = 16 * 1024
-
-  private let deflater: Deflater
-  private var output: [UInt8] = []
-
-  init() throws { deflater = try Deflater(level: 1) }
-
-  /// Whether the fastest compression saves at least one byte in thirty-two.
-  func isCompressible(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
-    output.removeAll(keepingCapacity: true)
-    try deflater.compress(bytes, after: UnsafeRawBufferPointer(start: nil, count: 0), isLast: true, to: &output)
-    return output.count <= bytes.count - bytes.count / 32
+    return output
   }
 }

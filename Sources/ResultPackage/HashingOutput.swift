@@ -2,7 +2,7 @@ import Cryptography
 
 /// Counts, hashes and gathers what goes to a sink, so that short headers cost no call each.
 final class HashingOutput {
-  private static let flushSize = 256 * 1024
+  private static let flushSize = 128 * 1024
 
   private let sink: any ByteSink
   private let hasher: OffThread<SHA256>
@@ -16,13 +16,14 @@ final class HashingOutput {
     hasher = OffThread(SHA256(), threaded: threaded)
   }
 
-  func write(_ bytes: [UInt8]) throws {
-    count += UInt64(bytes.count)
-    if gathered.isEmpty && bytes.count >= Self.flushSize {
-      try emit(bytes)
-      return
+  func write(_ bytes: some ByteRun) throws {
+    let length = bytes.withBytes(\.count)
+    count += UInt64(length)
+    if length >= Self.flushSize {
+      try flush()
+      return try emit(bytes)
     }
-    gathered.append(contentsOf: bytes)
+    bytes.withBytes { gathered.append(contentsOf: $0) }
     if gathered.count >= Self.flushSize { try flush() }
   }
 
@@ -42,8 +43,8 @@ final class HashingOutput {
     gathered.removeAll(keepingCapacity: true)
   }
 
-  private func emit(_ bytes: [UInt8]) throws {
+  private func emit(_ bytes: some ByteRun) throws {
     hasher.perform(bytes) { hasher, bytes in hasher.update(bytes) }
-    try bytes.withUnsafeBytes { try sink.write($0) }
+    try bytes.withBytes { try sink.write($0) }
   }
 }

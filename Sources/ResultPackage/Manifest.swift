@@ -58,15 +58,40 @@ public struct Manifest: Equatable, Sendable {
   /// The canonical form of the whole: the bytes of `manifest.json`.
   public var canonicalBytes: [UInt8] {
     var bytes: [UInt8] = []
-    Self.appendHead(jobID: jobID, entries, to: &bytes)
-    bytes.append(contentsOf: #","signatures":["#.utf8)
-    for (index, signature) in signatures.enumerated() {
-      if index > 0 { bytes.append(UInt8(ascii: ",")) }
-      signature.append(to: &bytes)
-    }
-    bytes.append(contentsOf: "]".utf8)
-    Self.appendTail(to: &bytes)
+    Self.reserve(entries, in: &bytes)
+    for piece in CanonicalPieces(self) { bytes.append(contentsOf: piece) }
     return bytes
+  }
+
+  /// The canonical form in pieces of some hundred kibibytes: with a hundred thousand entries it has many megabytes.
+  struct CanonicalPieces: Sequence, IteratorProtocol {
+    private static let entriesInPiece = 2048
+    private let manifest: Manifest
+    private var position = 0
+    private var isDone = false
+
+    init(_ manifest: Manifest) { self.manifest = manifest }
+
+    mutating func next() -> [UInt8]? {
+      guard !isDone else { return nil }
+      var bytes: [UInt8] = []
+      if position == 0 { bytes.append(contentsOf: #"{"entries":["#.utf8) }
+      let entries = manifest.entries
+      let end = Swift.min(position + Self.entriesInPiece, entries.count)
+      for index in position..<end { Manifest.append(entries[index], isFirst: index == 0, to: &bytes) }
+      position = end
+      guard end == entries.count else { return bytes }
+      isDone = true
+      Manifest.appendJobID(manifest.jobID, to: &bytes)
+      bytes.append(contentsOf: #","signatures":["#.utf8)
+      for (index, signature) in manifest.signatures.enumerated() {
+        if index > 0 { bytes.append(UInt8(ascii: ",")) }
+        signature.append(to: &bytes)
+      }
+      bytes.append(contentsOf: "]".utf8)
+      Manifest.appendTail(to: &bytes)
+      return bytes
+    }
   }
 
   /// The bytes that the coordinator signs: `aitbc-manifest-v1`, a line feed, and the canonical form without the member
@@ -87,27 +112,31 @@ public struct Manifest: Equatable, Sendable {
 
   private static func message(domain: String, jobID: String, _ entries: [ManifestEntry]) -> [UInt8] {
     var bytes: [UInt8] = []
-    appendHead(domain: domain, jobID: jobID, entries, to: &bytes)
+    reserve(entries, in: &bytes)
+    bytes.append(contentsOf: domain.utf8)
+    bytes.append(contentsOf: #"{"entries":["#.utf8)
+    for (index, entry) in entries.enumerated() { append(entry, isFirst: index == 0, to: &bytes) }
+    appendJobID(jobID, to: &bytes)
     appendTail(to: &bytes)
     return bytes
   }
 
-  private static func appendHead(
-    domain: String = "", jobID: String, _ entries: [ManifestEntry], to bytes: inout [UInt8]
-  ) {
-    // With a hundred thousand entries this is long: it must not be copied to grow.
+  /// With a hundred thousand entries this is long: it must not be copied to grow.
+  private static func reserve(_ entries: [ManifestEntry], in bytes: inout [UInt8]) {
     bytes.reserveCapacity(entries.reduce(1024) { $0 + $1.path.string.utf8.count + 128 })
-    bytes.append(contentsOf: domain.utf8)
-    bytes.append(contentsOf: #"{"entries":["#.utf8)
-    for (index, entry) in entries.enumerated() {
-      bytes.append(contentsOf: (index == 0 ? #"{"path":"# : #",{"path":"#).utf8)
-      CanonicalJSON.append(entry.path.string, to: &bytes)
-      bytes.append(contentsOf: #","sha256":""#.utf8)
-      bytes.append(contentsOf: entry.sha256.hex.utf8)
-      bytes.append(contentsOf: #"","size":"#.utf8)
-      CanonicalJSON.append(entry.size, to: &bytes)
-      bytes.append(UInt8(ascii: "}"))
-    }
+  }
+
+  private static func append(_ entry: ManifestEntry, isFirst: Bool, to bytes: inout [UInt8]) {
+    bytes.append(contentsOf: (isFirst ? #"{"path":"# : #",{"path":"#).utf8)
+    CanonicalJSON.append(entry.path.string, to: &bytes)
+    bytes.append(contentsOf: #","sha256":""#.utf8)
+    bytes.append(contentsOf: entry.sha256.hex.utf8)
+    bytes.append(contentsOf: #"","size":"#.utf8)
+    CanonicalJSON.append(entry.size, to: &bytes)
+    bytes.append(UInt8(ascii: "}"))
+  }
+
+  private static func appendJobID(_ jobID: String, to bytes: inout [UInt8]) {
     bytes.append(contentsOf: #"],"job_id":"#.utf8)
     CanonicalJSON.append(jobID, to: &bytes)
   }

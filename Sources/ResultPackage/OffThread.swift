@@ -2,12 +2,12 @@ import Dispatch
 
 /// A value that works through pieces of bytes in their order on a thread of its own, or, without one, at once.
 ///
-/// At most four pieces wait; then the caller does. `@unchecked Sendable`: the value is touched on its serial queue
+/// At most two pieces wait; then the caller does. `@unchecked Sendable`: the value is touched on its serial queue
 /// only, or, without a queue, by its one owner only.
 final class OffThread<Value>: @unchecked Sendable {
   private var value: Value
   private let queue: DispatchQueue?
-  private let slots = DispatchSemaphore(value: 4)
+  private let slots = DispatchSemaphore(value: 2)
 
   init(_ value: Value, threaded: Bool) {
     self.value = value
@@ -15,11 +15,13 @@ final class OffThread<Value>: @unchecked Sendable {
   }
 
   /// Does `body` with the value and the piece, now or soon.
-  func perform(_ bytes: [UInt8], _ body: @escaping @Sendable (inout Value, UnsafeRawBufferPointer) -> Void) {
-    guard let queue else { return bytes.withUnsafeBytes { body(&value, $0) } }
+  func perform(
+    _ bytes: some ByteRun, _ body: @escaping @Sendable (inout Value, UnsafeRawBufferPointer) -> Void
+  ) {
+    guard let queue else { return bytes.withBytes { body(&value, $0) } }
     slots.wait()
     queue.async {
-      bytes.withUnsafeBytes { body(&self.value, $0) }
+      bytes.withBytes { body(&self.value, $0) }
       self.slots.signal()
     }
   }

@@ -83,7 +83,7 @@ public struct PackageBuilder: Sendable {
   private func add(_ entry: PackageEntry, to writer: ZipWriter) throws -> ManifestEntry {
     let added = try writer.add(
       name: "\(root)/\(entry.path.string)", size: entry.source.size, read: try entry.open())
-    let description = ManifestEntry(path: entry.path, size: added.entry.size, sha256: added.sha256)
+    let description = ManifestEntry(path: entry.path, size: added.size, sha256: added.sha256)
     if let known = entry.knownDigest { try Self.compare(known, description) }
     return description
   }
@@ -95,13 +95,15 @@ public struct PackageBuilder: Sendable {
   }
 
   private func add(_ manifest: Manifest, to writer: ZipWriter) throws {
-    let bytes = BytesSource(manifest.canonicalBytes)
-    var position: UInt64 = 0
-    _ = try writer.add(name: "\(root)/\(Manifest.fileName)", size: bytes.size) { buffer in
-      let count = Int(min(bytes.size - position, UInt64(buffer.count)))
-      try bytes.read(at: position, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))
-      position += UInt64(count)
-      return count
+    let size = Manifest.CanonicalPieces(manifest).reduce(0 as UInt64) { $0 + UInt64($1.count) }
+    var pieces = Manifest.CanonicalPieces(manifest)
+    var rest: ArraySlice<UInt8> = []
+    _ = try writer.add(name: "\(root)/\(Manifest.fileName)", size: size) { buffer in
+      if rest.isEmpty { rest = (pieces.next() ?? [])[...] }
+      let part = rest.prefix(buffer.count)
+      buffer.copyBytes(from: part)
+      rest = rest.dropFirst(part.count)
+      return part.count
     }
   }
 

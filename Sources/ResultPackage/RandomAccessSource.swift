@@ -10,7 +10,7 @@ public protocol RandomAccessSource: AnyObject {
 
 extension RandomAccessSource {
   /// `count` bytes from `offset` on.
-  func bytes(at offset: UInt64, count: Int) throws -> [UInt8] {
+  public func bytes(at offset: UInt64, count: Int) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     try bytes.withUnsafeMutableBytes { try read(at: offset, into: $0) }
     return bytes
@@ -20,6 +20,8 @@ extension RandomAccessSource {
 /// The file shrank while it was read.
 public struct UnexpectedEndOfFile: Error, Equatable, Sendable {
   public let path: String
+
+  public init(path: String) { self.path = path }
 }
 
 /// A regular file, read with pread(2).

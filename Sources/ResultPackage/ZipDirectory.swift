@@ -5,9 +5,8 @@ struct ZipDirectory {
   let comment: [UInt8]
 
   init(_ source: any RandomAccessSource, limits: ZipLimits) throws {
-    let located = try Self.locateEnd(source)
-    comment = located.comment
-    let end = try Self.parseEnd(source, at: located.offset, commentLength: comment.count)
+    let (end, comment) = try Self.end(of: source)
+    self.comment = comment
     guard end.entryCount <= limits.entries else {
       throw ZipRefusal.tooManyEntries(count: end.entryCount, limit: limits.entries)
     }
@@ -19,6 +18,12 @@ struct ZipDirectory {
     entries = try parser.parse(count: end.entryCount)
     if let clash = NameClash.first(in: entries.lazy.map(\.name)) { throw ZipRefusal.nameClash(clash) }
     try Self.checkPlaces(entries, directoryOffset: end.directoryOffset)
+  }
+
+  /// The end records, checked, with the comment.
+  static func end(of source: any RandomAccessSource) throws -> (end: ZipEnd, comment: [UInt8]) {
+    let (offset, comment) = try locateEnd(source)
+    return (try parseEnd(source, at: offset, commentLength: comment.count), comment)
   }
 
   /// Finds the last end record, which must end with the file.

@@ -13,9 +13,10 @@ public enum ZipWriteError: Error, Equatable, Sendable {
   case closed
 }
 
-/// What `ZipWriter.add` tells about an entry.
-public struct ZipAddedEntry: Equatable, Sendable {
-  public let entry: ZipEntry
+/// What `ZipWriter.add` tells about a file.
+public struct ZipAddedFile: Equatable, Sendable {
+  /// In bytes.
+  public let size: UInt64
   /// The digest of the file's own bytes.
   public let sha256: SHA256Digest
 }
@@ -33,29 +34,35 @@ public struct ZipSummary: Equatable, Sendable {
 /// kept for the central directory).
 ///
 /// The same entries give the same bytes, on any number of threads: fixed times and modes, names in bytewise order,
-/// no extra fields beyond Zip64. Not for use by two threads at once.
+/// no extra fields beyond Zip64. What is compressed is written a little later than it is read, across the ends of
+/// files, so that no thread waits for a file's end. Not for use by two threads at once.
 public final class ZipWriter {
   /// The longest comment in bytes.
   public static let maximumCommentLength = 1024
+  /// Files and pieces that wait for their turn at most, however small.
+  private static let maximumSteps = 512
 
-  private let output: HashingOutput
-  private let pipeline: DeflatePipeline
+  private let output: ZipOutput
+  private let pool: DeflatePool
+  private let pieces = PiecePool()
   private let probe: CompressionProbe
-  private let isThreaded: Bool
   private let shouldContinue: ShouldContinue
-  private var directory = PiecedBytes()
-  private var entryCount = 0
+  private let maximumWaitingBytes: Int
+  private var steps = Queue<ZipOutput.Step>()
+  private var waitingBytes = 0
   private var previousName: String?
   private var isClosed = false
+
+  private var isThreaded: Bool { pool.width > 1 }
 
   /// - Parameters:
   ///   - threads: how many threads compress; 1, the default, means that the caller's own does everything. With more,
   ///     hashing has its own too. Does not change the bytes.
   public init(sink: any ByteSink, threads: Int = 1, shouldContinue: @escaping ShouldContinue = { true }) throws {
-    output = HashingOutput(sink: sink, threaded: threads > 1)
-    isThreaded = threads > 1
-    pipeline = try DeflatePipeline(threads: threads)
+    output = ZipOutput(sink: sink, threaded: threads > 1)
+    pool = try DeflatePool(threads: threads)
     probe = try CompressionProbe()
+    maximumWaitingBytes = threads > 1 ? pool.width * 3 * ZipFormat.chunkSize : 0
     self.shouldContinue = shouldContinue
   }
 
@@ -67,18 +74,16 @@ public final class ZipWriter {
   ///   - read: fills a part of the buffer, at least one byte, with what comes next and tells how much; 0 at the end.
   public func add(
     name: String, size: UInt64, read: @escaping (UnsafeMutableRawBufferPointer) throws -> Int
-  ) throws -> ZipAddedEntry {
+  ) throws -> ZipAddedFile {
     guard !isClosed else { throw ZipWriteError.closed }
     isClosed = true
     try check(name)
     let input = ChunkReader(
-      name: name, size: size, threaded: isThreaded, shouldContinue: shouldContinue, read: read)
-    let added = try input.isLong ? addLong(name, input) : addShort(name, input)
-    directory.append(added.entry.centralHeader)
-    entryCount += 1
+      name: name, size: size, pool: pieces, threaded: isThreaded, shouldContinue: shouldContinue, read: read)
+    try input.isLong ? addLong(name, input) : addShort(name, input)
     previousName = name
     isClosed = false
-    return added
+    return ZipAddedFile(size: size, sha256: input.sha256)
   }
 
   /// Ends the archive without a comment.
@@ -93,20 +98,8 @@ public final class ZipWriter {
     guard !isClosed else { throw ZipWriteError.closed }
     isClosed = true
     guard (0...Self.maximumCommentLength).contains(commentLength) else { throw ZipWriteError.badComment }
-    let end = ZipEnd(
-      entryCount: UInt64(entryCount), directorySize: UInt64(directory.count), directoryOffset: output.count,
-      commentLength: commentLength)
-    for piece in directory.pieces { try output.write(piece) }
-    directory = PiecedBytes()
-    try output.write(end.bytes)
-    if commentLength > 0 {
-      let text = try comment(output.digestSoFar())
-      guard text.count == commentLength, text.allSatisfy({ (0x20...0x7E).contains($0) }) else {
-        throw ZipWriteError.badComment
-      }
-      try output.write(text)
-    }
-    return ZipSummary(size: output.count, sha256: try output.finish(), entryCount: entryCount)
+    while let step = steps.popFirst() { try output.perform(step) }
+    return try output.finish(commentLength: commentLength, comment: comment)
   }
 
   private func check(_ name: String) throws {
@@ -121,76 +114,48 @@ public final class ZipWriter {
   }
 
   /// A file of one piece: compressed in memory, so that its header can say everything, and stored if that is smaller.
-  private func addShort(_ name: String, _ input: ChunkReader) throws -> ZipAddedEntry {
+  private func addShort(_ name: String, _ input: ChunkReader) throws {
     let bytes = try input.next()
-    var data = bytes
-    var method = ZipMethod.stored
-    if try isCompressible(bytes) {
-      pipeline.submit(bytes, after: [], isLast: true)
-      if let compressed = try pipeline.next(), compressed.count < bytes.count {
-        data = compressed
-        method = .deflated
-      }
-    }
-    let entry = ZipEntry(
-      name: name, method: method, size: input.size, compressedSize: UInt64(data.count), crc32: input.crc32,
-      offset: output.count)
-    try output.write(entry.localHeader)
-    try output.write(data)
-    return ZipAddedEntry(entry: entry, sha256: input.finish())
+    let job = try isCompressible(bytes) ? DeflateJob(bytes, after: nil, isLast: true) : nil
+    if let job { pool.submit(job) }
+    try enqueue(.short(name: name, bytes: bytes, crc32: input.crc32, job: job), bytes: bytes.count)
   }
 
   /// A file of several pieces: CRC and sizes follow the data.
-  private func addLong(_ name: String, _ input: ChunkReader) throws -> ZipAddedEntry {
-    let first = try input.next()
-    let method: ZipMethod = try isCompressible(first) ? .deflated : .stored
-    let offset = output.count
-    func entry(compressedSize: UInt64) -> ZipEntry {
-      ZipEntry(
-        name: name, method: method, size: input.size, compressedSize: compressedSize, crc32: input.crc32,
-        offset: offset)
-    }
-    let open = entry(compressedSize: 0)
-    try output.write(open.localHeader)
-    switch method {
-    case .stored: try store(first, input)
-    case .deflated: try deflate(first, input)
-    }
-    let entry = entry(compressedSize: output.count - open.dataOffset)
-    try output.write(entry.descriptor)
-    return ZipAddedEntry(entry: entry, sha256: input.finish())
-  }
-
-  private func store(_ first: [UInt8], _ input: ChunkReader) throws {
-    var piece = first
+  private func addLong(_ name: String, _ input: ChunkReader) throws {
+    var piece = try input.next()
+    let method: ZipMethod = try isCompressible(piece) ? .deflated : .stored
+    try enqueue(.begin(name: name, size: input.size, method: method), bytes: 0)
+    var previous: Piece?
     while true {
-      try output.write(piece)
-      if input.isAtEnd { return }
+      switch method {
+      case .stored: try enqueue(.stored(piece), bytes: piece.count)
+      case .deflated:
+        let job = DeflateJob(piece, after: previous, isLast: input.isAtEnd)
+        pool.submit(job)
+        try enqueue(.deflated(job), bytes: piece.count)
+      }
+      if input.isAtEnd { break }
+      previous = piece
       piece = try input.next()
     }
+    try enqueue(.end(crc32: input.crc32), bytes: 0)
   }
 
-  private func deflate(_ first: [UInt8], _ input: ChunkReader) throws {
-    var piece = first
-    var dictionary: [UInt8] = []
-    do {
-      while true {
-        pipeline.submit(piece, after: dictionary, isLast: input.isAtEnd)
-        if input.isAtEnd { break }
-        dictionary = Array(piece.suffix(Deflater.windowSize))
-        piece = try input.next()
-        while pipeline.isFull, let compressed = try pipeline.next() { try output.write(compressed) }
-      }
-      while let compressed = try pipeline.next() { try output.write(compressed) }
-    } catch {
-      pipeline.cancel()
-      throw error
+  /// Puts something behind what waits to be written, and writes the oldest while too much waits.
+  private func enqueue(_ step: ZipOutput.Step, bytes: Int) throws {
+    steps.append(step)
+    waitingBytes += bytes
+    while waitingBytes > maximumWaitingBytes || steps.count > Self.maximumSteps || !isThreaded,
+      let step = steps.popFirst()
+    {
+      waitingBytes -= try output.perform(step)
     }
   }
 
-  private func isCompressible(_ bytes: [UInt8]) throws -> Bool {
-    guard !bytes.isEmpty else { return false }
-    return try bytes.withUnsafeBytes {
+  private func isCompressible(_ bytes: Piece) throws -> Bool {
+    guard bytes.count > 0 else { return false }
+    return try bytes.withBytes {
       try probe.isCompressible(UnsafeRawBufferPointer(rebasing: $0.prefix(CompressionProbe.entrySample)))
     }
   }

@@ -88,6 +88,7 @@ public protocol MarketReader {
   /// Every try whose lease is live.
   func heldTries() throws -> [TryRecord]
   func artifacts(of job: JobID, tryNumber: Int) throws -> [ArtifactRecord]
+  func artifact(of job: JobID, tryNumber: Int, path: String) throws -> ArtifactRecord?
   func package(of job: JobID) throws -> PackageRecord?
   /// Jobs that ended, left files and have no package yet; oldest first.
   func jobsToPackage(limit: Int) throws -> [JobID]

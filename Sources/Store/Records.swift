@@ -68,10 +68,13 @@ public struct MinerRecord: Hashable, Sendable {
   public var isDraining: Bool
   /// It speaks REST: it polls for work.
   public let isPolling: Bool
+  /// The Ed25519 public key it signs results with, as Base64URL; nil for one that does not sign.
+  public var publicKey: String?
 
   public init(
     id: MinerID, instanceHash: String, account: AccountID, name: String, version: String, offer: MinerOffer,
-    registeredAt: Timestamp, lastSeenAt: Timestamp, isDraining: Bool = false, isPolling: Bool = false
+    registeredAt: Timestamp, lastSeenAt: Timestamp, isDraining: Bool = false, isPolling: Bool = false,
+    publicKey: String? = nil
   ) {
     self.isPolling = isPolling
     self.id = id
@@ -83,6 +86,7 @@ public struct MinerRecord: Hashable, Sendable {
     self.registeredAt = registeredAt
     self.lastSeenAt = lastSeenAt
     self.isDraining = isDraining
+    self.publicKey = publicKey
   }
 }
 
@@ -118,6 +122,8 @@ public struct TryRecord: Hashable, Sendable {
   /// Length and digest of each log, set at the end.
   public var stdout: LogRecord?
   public var stderr: LogRecord?
+  /// The miner's signature of what it sent, set at the end when it was valid.
+  public var signature: SignatureRecord?
 
   public init(
     job: JobID, number: Int, miner: MinerID, leaseHash: String, claimedAt: Timestamp, price: Money? = nil
@@ -129,6 +135,19 @@ public struct TryRecord: Hashable, Sendable {
     self.leaseHash = leaseHash
     self.claimedAt = claimedAt
     state = .held
+  }
+}
+
+/// An Ed25519 signature, as manifests hold it.
+public struct SignatureRecord: Hashable, Sendable {
+  /// The public key as Base64URL.
+  public var keyID: String
+  /// 64 bytes as Base64URL.
+  public var signature: String
+
+  public init(keyID: String, signature: String) {
+    self.keyID = keyID
+    self.signature = signature
   }
 }
 
@@ -168,15 +187,12 @@ public struct PackageRecord: Hashable, Sendable {
   public let size: Int64
   /// Lower-case hex, of the whole archive.
   public let sha256: String
-  /// `manifest.json` as it stands in the archive.
-  public let manifest: String
   public let createdAt: Timestamp
 
-  public init(job: JobID, size: Int64, sha256: String, manifest: String, createdAt: Timestamp) {
+  public init(job: JobID, size: Int64, sha256: String, createdAt: Timestamp) {
     self.job = job
     self.size = size
     self.sha256 = sha256
-    self.manifest = manifest
     self.createdAt = createdAt
   }
 }

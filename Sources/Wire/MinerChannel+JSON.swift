@@ -78,12 +78,13 @@ extension MinerMessage {
 
 extension MinerHello {
   var json: JSONValue {
-    [
-      "type": "hello", "instance": .string(instance), "name": .string(name), "version": .string(version),
-      "capabilities": offer.json, "fresh": .bool(isFresh),
-      "leases": .array(
-        held.map { ["lease_token": .string($0.lease), "started": .bool($0.isStarted)] }),
-    ]
+    var object = JSONObject([
+      ("type", "hello"), ("instance", .string(instance)), ("name", .string(name)), ("version", .string(version)),
+      ("capabilities", offer.json), ("fresh", .bool(isFresh)),
+      ("leases", .array(held.map { ["lease_token": .string($0.lease), "started": .bool($0.isStarted)] })),
+    ])
+    if let publicKey { object.append("public_key", .string(publicKey)) }
+    return .object(object)
   }
 
   init(json: JSONValue) throws(MalformedMessage) {
@@ -102,6 +103,12 @@ extension MinerHello {
       held: (json["leases"]?.array ?? []).compactMap { held in
         held["lease_token"]?.string.map { HeldLease(lease: $0, isStarted: held["started"]?.bool ?? false) }
       })
+    if let key = json["public_key"], !key.isNull {
+      guard let key = key.string, key.utf8.count == 43 else {
+        throw MalformedMessage("public_key must be an Ed25519 public key as Base64URL")
+      }
+      publicKey = key
+    }
   }
 }
 
@@ -116,6 +123,7 @@ extension TryReport {
     object.append("usage", usage.json)
     object.append("artifacts", .array(artifacts.map(\.json)))
     object.append("logs", ["stdout": stdout.json, "stderr": stderr.json])
+    if let signature { object.append("signature", signature.json) }
     return .object(object)
   }
 
@@ -135,5 +143,11 @@ extension TryReport {
     guard artifacts.count == elements.count else { throw MalformedMessage("artifacts must have path, size and sha256") }
     stdout = LogFact(json: json["logs"]?["stdout"]) ?? .empty
     stderr = LogFact(json: json["logs"]?["stderr"]) ?? .empty
+    if let value = json["signature"], !value.isNull {
+      guard let fact = SignatureFact(json: value) else {
+        throw MalformedMessage("signature must have key_id and signature as Base64URL")
+      }
+      signature = fact
+    }
   }
 }

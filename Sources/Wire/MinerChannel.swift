@@ -50,9 +50,12 @@ public struct MinerHello: Hashable, Sendable {
   public var isFresh: Bool
   /// The tries it still works on.
   public var held: [HeldLease]
+  /// The Ed25519 public key it signs results with, as Base64URL (43 characters).
+  public var publicKey: String?
 
   public init(
-    instance: String, name: String, version: String, offer: MinerOffer, isFresh: Bool, held: [HeldLease] = []
+    instance: String, name: String, version: String, offer: MinerOffer, isFresh: Bool, held: [HeldLease] = [],
+    publicKey: String? = nil
   ) {
     self.instance = instance
     self.name = name
@@ -60,6 +63,7 @@ public struct MinerHello: Hashable, Sendable {
     self.offer = offer
     self.isFresh = isFresh
     self.held = held
+    self.publicKey = publicKey
   }
 }
 
@@ -142,10 +146,13 @@ public struct TryReport: Hashable, Sendable {
   public var artifacts: [ArtifactFact]
   public var stdout: LogFact
   public var stderr: LogFact
+  /// The miner's signature of its part of the result's manifest.
+  public var signature: SignatureFact?
 
   public init(
     lease: String, exitCode: Int? = nil, error: JobError? = nil, result: JSONValue? = nil, usage: Usage = Usage(),
-    artifacts: [ArtifactFact] = [], stdout: LogFact = .empty, stderr: LogFact = .empty
+    artifacts: [ArtifactFact] = [], stdout: LogFact = .empty, stderr: LogFact = .empty,
+    signature: SignatureFact? = nil
   ) {
     self.lease = lease
     self.exitCode = exitCode
@@ -155,6 +162,7 @@ public struct TryReport: Hashable, Sendable {
     self.artifacts = artifacts
     self.stdout = stdout
     self.stderr = stderr
+    self.signature = signature
   }
 }
 
@@ -211,6 +219,28 @@ public struct ArtifactFact: Hashable, Sendable {
       let sha256 = json["sha256"]?.string, sha256.utf8.count == 64
     else { return nil }
     self.init(path: path, size: size, sha256: sha256)
+  }
+}
+
+/// An Ed25519 signature and the key it was made with.
+public struct SignatureFact: Hashable, Sendable {
+  /// The public key as Base64URL.
+  public var keyID: String
+  /// 64 bytes as Base64URL.
+  public var signature: String
+
+  public init(keyID: String, signature: String) {
+    self.keyID = keyID
+    self.signature = signature
+  }
+
+  public var json: JSONValue { ["key_id": .string(keyID), "signature": .string(signature)] }
+
+  public init?(json: JSONValue?) {
+    guard let keyID = json?["key_id"]?.string, keyID.utf8.count == 43, let signature = json?["signature"]?.string,
+      signature.utf8.count == 86
+    else { return nil }
+    self.init(keyID: keyID, signature: signature)
   }
 }
 

@@ -261,6 +261,11 @@ class Market:
             [BINARY, "client", *words], cwd=folder or self.folder, env=environment, stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=60, **options)
 
+    def admin(self, *words):
+        return subprocess.run(
+            [BINARY, "admin", *words], cwd=self.folder, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=60)
+
     def second_account(self):
         """Makes a second account in the stopped coordinator's database; returns its client key."""
         key = "ak_" + uuid.uuid4().hex * 2

@@ -130,18 +130,32 @@ import Testing
     }
   }
 
-  @Test func aDamagedPartIsFoundOut() async throws {
+  @Test func aDamagedPartIsFetchedAnew() async throws {
     try await TemporaryFolder.with { folder in
       let part = folder + "/output.zip.\(Self.digest.hex.prefix(16)).part"
       try TemporaryFolder.write([UInt8](repeating: 9, count: 777), to: part)
       try await LoopbackServer.with(Self.serve()) { server in
+        let result5 = try await fetch(server.url, to: folder + "/output.zip")
+        #expect(result5.sha256 == Self.digest)
+        #expect(server.requests.filter { $0.method == "GET" }.map { $0[header: "Range"] } == ["bytes=777-", nil])
+        #expect(TemporaryFolder.names(in: folder) == ["output.zip"])
+      }
+    }
+  }
+
+  @Test func otherBytesThanTheDigestsLeaveNothing() async throws {
+    let answer: LoopbackServer.Answer = { request in
+      let headers = [("Repr-Digest", "sha-256=:\(Self.digest.base64):")]
+      if request.method == "HEAD" { return LoopbackAnswer(200, headers: headers + [("Content-Length", "3")]) }
+      return LoopbackAnswer(200, bytes: [1, 2, 3], headers: headers)
+    }
+    try await TemporaryFolder.with { folder in
+      try await LoopbackServer.with(answer) { server in
         do {
           _ = try await fetch(server.url, to: folder + "/output.zip")
           Issue.record("no error")
         } catch ClientError.integrity {}
         #expect(TemporaryFolder.names(in: folder) == [])
-        let result5 = try await fetch(server.url, to: folder + "/output.zip")
-        #expect(result5.sha256 == Self.digest)
       }
     }
   }

@@ -86,7 +86,7 @@ func archive(_ files: [(name: String, bytes: [UInt8])], threads: Int = 1, commen
 }
 
 extension ZipWriter {
-  func add(_ name: String, _ bytes: [UInt8]) throws -> ZipAddedEntry {
+  func add(_ name: String, _ bytes: [UInt8]) throws -> ZipAddedFile {
     var rest = bytes[...]
     return try add(name: name, size: UInt64(bytes.count)) { buffer in
       let part = rest.prefix(buffer.count)

@@ -196,7 +196,7 @@ import Testing
       }
       #expect(try await store.read { try $0.jobsToPackage(limit: 9) } == [jobs[1].id, jobs[0].id])
       #expect(try await store.read { try $0.jobsToPackage(limit: 1) } == [jobs[1].id])
-      let package = PackageRecord(job: jobs[1].id, size: 1, sha256: "s", manifest: "{}", createdAt: Maker.start)
+      let package = PackageRecord(job: jobs[1].id, size: 1, sha256: "s", createdAt: Maker.start)
       try await store.write { try $0.save(package) }
       #expect(try await store.read { try $0.jobsToPackage(limit: 9) } == [jobs[0].id])
       try await store.write { market throws in

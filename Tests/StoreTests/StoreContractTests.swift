@@ -214,7 +214,7 @@ import Testing
         ArtifactRecord(job: job.id, tryNumber: 1, path: path, size: size, sha256: "s\(size)")
       }
       let records = [artifact("b/x", 1), artifact("a", 2), artifact("b/x", 3)]
-      let package = PackageRecord(job: job.id, size: 9, sha256: "p", manifest: "{}", createdAt: Maker.start)
+      let package = PackageRecord(job: job.id, size: 9, sha256: "p", createdAt: Maker.start)
       let blob = BlobRecord(sha256: "bb", size: 4, createdAt: Maker.start)
       try await store.write { market throws in
         for record in records { try market.save(record) }
@@ -224,6 +224,8 @@ import Testing
       try await store.read { market throws in
         #expect(try market.artifacts(of: job.id, tryNumber: 1) == [records[1], records[2]])
         #expect(try market.artifacts(of: job.id, tryNumber: 2).isEmpty)
+        #expect(try market.artifact(of: job.id, tryNumber: 1, path: "b/x") == records[2])
+        #expect(try market.artifact(of: job.id, tryNumber: 2, path: "b/x") == nil)
         #expect(try market.package(of: job.id) == package)
         #expect(try market.blob("bb") == blob)
         #expect(try market.blob("cc") == nil)

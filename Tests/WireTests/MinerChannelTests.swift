@@ -14,14 +14,16 @@ import Wire
     offer.price = Money(micros: 1)
     return MinerHello(
       instance: String(repeating: "s", count: 43), name: "rig", version: "1.0", offer: offer, isFresh: false,
-      held: [HeldLease(lease: "lt_a", isStarted: true), HeldLease(lease: "lt_b", isStarted: false)])
+      held: [HeldLease(lease: "lt_a", isStarted: true), HeldLease(lease: "lt_b", isStarted: false)],
+      publicKey: String(repeating: "k", count: 43))
   }()
 
   private static let full = TryReport(
     lease: "lt_a", exitCode: 3, error: JobError(.exitNonzero, "exit 3"), result: ["k": [1]],
     usage: Usage(wallMilliseconds: 1, userMilliseconds: 2, systemMilliseconds: 3, maximumResidentKiB: 4),
     artifacts: [ArtifactFact(path: "a/b", size: 5, sha256: digest)], stdout: LogFact(length: 6, sha256: digest),
-    stderr: LogFact(length: 7, sha256: digest))
+    stderr: LogFact(length: 7, sha256: digest),
+    signature: SignatureFact(keyID: String(repeating: "k", count: 43), signature: String(repeating: "s", count: 86)))
 
   /// Every case, with and without what may be missing.
   @Test(
@@ -125,6 +127,19 @@ import Wire
   func malformedCommands(text: String) throws {
     let json = try JSONParser.parse(text)
     #expect(throws: MalformedMessage.self) { try MinerCommand(json: json) }
+  }
+
+  @Test(arguments: [42, 43, 44]) func keysAndSignatures(length: Int) throws {
+    let text = String(repeating: "k", count: length)
+    var hello = Self.hello
+    hello.publicKey = text
+    #expect(((try? MinerMessage(json: MinerMessage.hello(hello).json)) != nil) == (length == 43))
+    var report = Self.full
+    report.signature?.keyID = text
+    #expect(((try? MinerMessage(json: MinerMessage.done(report).json)) != nil) == (length == 43))
+    report.signature?.keyID = String(repeating: "k", count: 43)
+    report.signature?.signature = String(repeating: "s", count: length * 2)
+    #expect(((try? MinerMessage(json: MinerMessage.done(report).json)) != nil) == (length == 43))
   }
 
   /// A null member is a member that is not there.

@@ -6,9 +6,6 @@ import Wire
 
 /// Serves a part of a file: ranges, conditions, digests (RFC 9110 §13, §14; RFC 9530).
 struct FileResponse {
-  /// A file that can be read anywhere, from blocking threads.
-  typealias Reader = @Sendable (_ offset: Int64, _ count: Int) throws -> [UInt8]
-
   let size: Int64
   /// Lower-case hex SHA-256 of the whole file: its strong entity tag.
   let sha256: String
@@ -17,9 +14,10 @@ struct FileResponse {
   let type: String
   /// The name a browser saves it under.
   let name: String
-  let read: Reader
+  let content: FileContent
 
-  private static let chunk = 256 * 1024
+  /// Read at once. While one piece goes out, the next is read.
+  private static let chunk = 512 * 1024
 
   func respond(to request: Request, blocking: NIOThreadPool) throws -> Response {
     let tag = "\"\(sha256)\""
@@ -28,19 +26,18 @@ struct FileResponse {
       .reprDigest: "sha-256=:\(digest):", .checksum: sha256,
       .contentDisposition: "attachment; filename=\"\(name)\"",
     ]
-    if let wanted = request.headers[.ifNoneMatch], Self.matches(tag, list: wanted) {
+    if let wanted = request.headers[.ifNoneMatch], Self.matches(tag, list: wanted, weakly: true) {
       return Response(status: .notModified, headers: headers)
     }
-    if let wanted = request.headers[.ifMatch], !Self.matches(tag, list: wanted) {
+    if let wanted = request.headers[.ifMatch], !Self.matches(tag, list: wanted, weakly: false) {
       throw Problem(412, "precondition_failed", "the content is another than If-Match names")
     }
     // A range of another version must not be mixed with this one: then the whole is sent.
     let isSameVersion = request.headers[.ifRange].map { $0 == tag } ?? true
-    guard isSameVersion, let text = request.headers[.range], let ranges = ByteRange.parse(text) else {
-      return body(from: 0, count: size, status: .ok, headers: headers, request: request, blocking: blocking)
-    }
-    // Several ranges at once are answered with the whole, as RFC 9110 §14.2 allows.
-    guard ranges.count == 1 else {
+    // Ranges are for GET alone. Several at once are answered with the whole, as RFC 9110 §14.2 allows.
+    guard request.method == .get, isSameVersion, let text = request.headers[.range],
+      let ranges = ByteRange.parse(text), ranges.count == 1
+    else {
       return body(from: 0, count: size, status: .ok, headers: headers, request: request, blocking: blocking)
     }
     guard let range = ranges[0].resolve(size: size) else {
@@ -63,27 +60,35 @@ struct FileResponse {
       headers[.contentLength] = String(count)
       return Response(status: status, headers: headers)
     }
-    let read = read
+    let content = content
     return Response(
       status: status, headers: headers,
       body: ResponseBody(contentLength: Int(count)) { writer in
-        var position = start
         let end = start + count
-        while position < end {
-          let (offset, want) = (position, Int(min(Int64(Self.chunk), end - position)))
-          let bytes = try await blocking.runIfActive { try read(offset, want) }
-          guard !bytes.isEmpty else { throw ShortFile() }
-          try await writer.write(ByteBuffer(bytes: bytes))
-          position += Int64(bytes.count)
+        @Sendable func readPiece(at offset: Int64) async throws -> ByteBuffer {
+          let wanted = Int(min(Int64(Self.chunk), end - offset))
+          let piece = try await blocking.runIfActive { try content.read(offset: offset, count: wanted) }
+          guard piece.readableBytes > 0 else { throw ShortFile() }
+          return piece
+        }
+        var position = start
+        var piece = count > 0 ? try await readPiece(at: start) : ByteBuffer()
+        while piece.readableBytes > 0 {
+          position += Int64(piece.readableBytes)
+          let next = position
+          async let following = next < end ? readPiece(at: next) : ByteBuffer()
+          try await writer.write(piece)
+          piece = try await following
         }
         try await writer.finish(nil)
       })
   }
 
-  private static func matches(_ tag: String, list: String) -> Bool {
+  /// - Parameter weakly: whether a weak tag may match too (RFC 9110 §8.8.3.2).
+  private static func matches(_ tag: String, list: String, weakly: Bool) -> Bool {
     for part in list.split(separator: ",") {
-      let candidate = String(part.drop { $0 == " " })
-      if candidate == "*" || candidate == tag || candidate == "W/" + tag { return true }
+      let candidate = String(part.filter { $0 != " " && $0 != "\t" })
+      if candidate == "*" || candidate == tag || (weakly && candidate == "W/" + tag) { return true }
     }
     return false
   }
@@ -105,7 +110,7 @@ enum ByteRange: Hashable, Sendable {
       let ends = part.filter { $0 != " " && $0 != "\t" }.split(
         separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
       guard ends.count == 2, ends.allSatisfy({ $0.utf8.allSatisfy { (48...57).contains($0) } }) else { return nil }
-      switch (Int64(ends[0]), Int64(ends[1])) {
+      switch (number(ends[0]), number(ends[1])) {
       case (let first?, let last?) where first <= last: ranges.append(.from(first, through: last))
       case (let first?, nil) where ends[1].isEmpty: ranges.append(.from(first, through: nil))
       case (nil, let count?) where ends[0].isEmpty: ranges.append(.last(count))
@@ -114,6 +119,9 @@ enum ByteRange: Hashable, Sendable {
     }
     return ranges.isEmpty || ranges.count > 16 ? nil : ranges
   }
+
+  /// A number beyond all files is as good as the largest.
+  private static func number(_ text: Substring) -> Int64? { text.isEmpty ? nil : Int64(text) ?? .max }
 
   /// The bytes it means in a file of this size; nil when there are none.
   func resolve(size: Int64) -> Range<Int64>? {

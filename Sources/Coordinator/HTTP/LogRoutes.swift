@@ -91,9 +91,7 @@ struct LogRoutes {
   private func snapshot(_ job: JobID, _ number: Int, _ stream: LogStream) async throws -> Snapshot {
     let attempt = try await market.store.read { try $0.tryRecord(of: job, number: number) }
     guard let attempt else { throw Problem.notFound("try \(number)") }
-    let length = try await market.blockingly { [files = market.files] in
-      try files.logLength(job, tryNumber: number, stream: stream)
-    }
+    let length = try await market.results.logLength(job, tryNumber: number, stream: stream)
     let end = stream == .stdout ? attempt.stdout : attempt.stderr
     return Snapshot(
       tryNumber: number, length: length,
@@ -105,9 +103,7 @@ struct LogRoutes {
     guard lines > 0, snapshot.length > 0 else { return snapshot.length }
     let from = max(0, snapshot.length - Self.tailWindow)
     let (number, stream, count) = (snapshot.tryNumber, wish.stream, Int(snapshot.length - from))
-    let bytes = try await market.blockingly { [files = market.files] in
-      try files.readLog(job, tryNumber: number, stream: stream).read(offset: from, count: count)
-    }
+    let bytes = try await market.results.readLog(job, tryNumber: number, stream: stream, offset: from, count: count)
     return from + Int64(LogTail.start(of: lines, in: bytes))
   }
 
@@ -137,9 +133,8 @@ struct LogRoutes {
       while position < snapshot.length {
         let (offset, count) = (position, Int(min(Int64(Self.chunk), snapshot.length - position)))
         let number = snapshot.tryNumber
-        let bytes = try await market.blockingly { [files = market.files] in
-          try files.readLog(job, tryNumber: number, stream: stream).read(offset: offset, count: count)
-        }
+        let bytes = try await market.results.readLog(
+          job, tryNumber: number, stream: stream, offset: offset, count: count)
         guard !bytes.isEmpty else { throw ShortFile() }
         try await writer.write(ByteBuffer(bytes: bytes))
         position += Int64(bytes.count)

@@ -79,7 +79,7 @@ extension ResultRoutes {
     return try FileResponse(
       size: package.size, sha256: package.sha256, digest: try Self.digest(package.sha256).base64,
       type: "application/zip",
-      name: "output.zip", read: { offset, count in try file.read(offset: offset, count: count) }
+      name: "output.zip", content: .file(file, offset: 0)
     ).respond(to: request, blocking: market.blocking)
   }
 
@@ -91,8 +91,9 @@ extension ResultRoutes {
   }
 
   func manifest(of job: Job) async throws -> Response {
-    let package = try await market.packages.package(of: job.id)
-    return .raw(Array(package.manifest.utf8), type: "application/json")
+    _ = try await market.packages.package(of: job.id)
+    let manifest = try await market.whileHere(job.id) { try await market.results.manifest(job.id) }
+    return .raw(manifest, type: "application/json")
   }
 
   func artifacts(of job: Job) async throws -> Response {
@@ -105,17 +106,15 @@ extension ResultRoutes {
   }
 
   func artifact(_ path: String, of job: Job, _ request: Request) async throws -> Response {
-    let artifacts = try await market.store.read { try $0.artifacts(of: job.id, tryNumber: job.lastTry) }
-    guard let artifact = artifacts.first(where: { $0.path == path }) else { throw Problem.notFound("artifact") }
-    let digest = try Self.digest(artifact.sha256)
-    let file = try await market.resultFile(of: job.id) {
-      try $0.readArtifact(artifact.job, tryNumber: artifact.tryNumber, digest: digest)
+    let artifact = try await market.store.read {
+      try $0.artifact(of: job.id, tryNumber: job.lastTry, path: path)
     }
+    guard let artifact else { throw Problem.notFound("artifact") }
+    let content = try await market.whileHere(job.id) { try await market.results.artifact(artifact) }
     let name = path.split(separator: "/").last.map(String.init) ?? "artifact"
     return try FileResponse(
-      size: artifact.size, sha256: artifact.sha256, digest: digest.base64,
-      type: "application/octet-stream", name: Self.headerSafe(name),
-      read: { offset, count in try file.read(offset: offset, count: count) }
+      size: artifact.size, sha256: artifact.sha256, digest: try Self.digest(artifact.sha256).base64,
+      type: "application/octet-stream", name: Self.headerSafe(name), content: content
     ).respond(to: request, blocking: market.blocking)
   }
 

@@ -10,14 +10,12 @@ import Wire
 struct SystemRoutes {
   let market: Market
   let readiness: Readiness
-  /// `/v1/keys` as it is published.
-  let keys: JSONValue
 
   func add(to router: Router<AppContext>) {
     router.get("/healthz") { _, _ in Response.json(["status": "ok"]) }
     router.get("/readyz") { _, _ in try await ready() }
     router.get("/v1/health") { _, _ in try await health() }
-    router.get("/v1/keys") { _, _ in Response.json(keys) }
+    router.get("/v1/keys") { _, _ in Response.json(market.signingKeys.published) }
     router.get("/v1/miners") { request, _ in try await miners(request) }
     router.get("/v1/account") { request, _ in try await account(request) }
     router.get("/v1/miners/:id/earnings") { request, context in try await earnings(request, context) }
@@ -113,7 +111,7 @@ extension MinerRecord {
       ),
       ("runners", .array(offer.runners.map(JSONValue.string))), ("labels", .object(offer.labels.sortedJSON)),
       ("region", JSONValue(offer.region)), ("price", .string(offer.effectivePrice.description)),
-      ("version", .string(version)),
+      ("version", .string(version)), ("public_key", JSONValue(publicKey)),
     ])
     object.append(time: lastSeenAt, as: "last_heartbeat_at")
     return .object(object)

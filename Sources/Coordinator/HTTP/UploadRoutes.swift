@@ -88,7 +88,7 @@ extension UploadRoutes {
     let file = try await market.blockingly { [files = market.files] in try files.readBlob(digest) }
     return try FileResponse(
       size: blob.size, sha256: blob.sha256, digest: digest.base64, type: "application/octet-stream",
-      name: blob.sha256, read: { offset, count in try file.read(offset: offset, count: count) }
+      name: blob.sha256, content: .file(file, offset: 0)
     ).respond(to: request, blocking: market.blocking)
   }
 }
@@ -117,7 +117,7 @@ extension UploadRoutes {
     let lease = try lease(request, context)
     let path = try path(context)
     let known = try await market.store.read { store in
-      try store.artifacts(of: lease.job, tryNumber: lease.tryNumber).first { $0.path == path.string }
+      try store.artifact(of: lease.job, tryNumber: lease.tryNumber, path: path.string)
     }
     if let known {
       return Response(

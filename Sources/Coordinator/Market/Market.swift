@@ -17,6 +17,8 @@ final class Market: Sendable {
   let progress = ProgressBoard()
   let history = DurationHistory()
   let logs: LogBook
+  let results: ResultFiles
+  let signingKeys: SigningKeys
   let packages: Packager
   let hub: PushHub
   let polling = PollingMiners()
@@ -28,7 +30,7 @@ final class Market: Sendable {
 
   init(
     configuration: CoordinatorConfiguration, store: any MarketStore, files: FileStore, clock: any MarketClock,
-    signingKey: Ed25519PrivateKey, hub: PushHub, blocking: NIOThreadPool, log: Logger
+    signingKeys: SigningKeys, hub: PushHub, blocking: NIOThreadPool, log: Logger
   ) {
     self.configuration = configuration
     self.store = store
@@ -43,9 +45,13 @@ final class Market: Sendable {
       store: store, clock: clock, leaseTerm: configuration.leaseTerm, runningLimit: configuration.runningLimit,
       log: log, reserve: files.reserve)
     logs = LogBook(files: files, blocking: blocking)
-    packages = Packager(
-      store: store, files: files, clock: clock, signingKey: signingKey, blocking: blocking, log: log)
+    results = ResultFiles(store: store, files: files, blocking: blocking)
+    self.signingKeys = signingKeys
+    packages = Packager(store: store, files: files, clock: clock, signingKeys: signingKeys, log: log)
   }
+
+  /// The coordinator's own key: receipts and manifests are signed with it.
+  var signingKey: Ed25519PrivateKey { signingKeys.active }
 
   /// Runs blocking file work on its own threads.
   func blockingly<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {

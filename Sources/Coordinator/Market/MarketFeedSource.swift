@@ -12,16 +12,14 @@ final class MarketFeedSource: FeedSource {
   private static let snapshotLimit = 200
 
   private let store: any MarketStore
-  private let files: FileStore
-  private let blocking: NIOThreadPool
+  private let results: ResultFiles
   private let market = Mutex<Market?>(nil)
 
   var epoch: String { store.epoch }
 
   init(store: any MarketStore, files: FileStore, blocking: NIOThreadPool) {
     self.store = store
-    self.files = files
-    self.blocking = blocking
+    results = ResultFiles(store: store, files: files, blocking: blocking)
   }
 
   /// The market is made after the hub, which is made after this.
@@ -77,12 +75,9 @@ final class MarketFeedSource: FeedSource {
       return LogState(tryNumber: 0, lengths: [:], facts: [:], isTerminal: job.state.isTerminal)
     }
     let number = attempt.number
-    let lengths = try await blocking.runIfActive { [files] in
-      var lengths: [LogStream: Int64] = [:]
-      for stream in LogStream.allCases {
-        lengths[stream] = try files.logLength(id, tryNumber: number, stream: stream)
-      }
-      return lengths
+    var lengths: [LogStream: Int64] = [:]
+    for stream in LogStream.allCases {
+      lengths[stream] = try await results.logLength(id, tryNumber: number, stream: stream)
     }
     var facts: [LogStream: LogFact] = [:]
     if let log = attempt.stdout { facts[.stdout] = LogFact(length: log.length, sha256: log.sha256) }
@@ -93,8 +88,6 @@ final class MarketFeedSource: FeedSource {
   func logBytes(
     job: JobID, tryNumber: Int, stream: LogStream, offset: Int64, limit: Int
   ) async throws -> [UInt8] {
-    try await blocking.runIfActive { [files] in
-      try files.readLog(job, tryNumber: tryNumber, stream: stream).read(offset: offset, count: limit)
-    }
+    try await results.readLog(job, tryNumber: tryNumber, stream: stream, offset: offset, count: limit)
   }
 }

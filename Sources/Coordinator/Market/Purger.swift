@@ -67,8 +67,15 @@ extension Market {
   func resultFile<Value: Sendable>(
     of job: JobID, _ open: @escaping @Sendable (FileStore) throws -> Value
   ) async throws -> Value {
+    try await whileHere(job) { try await blockingly { [files] in try open(files) } }
+  }
+
+  /// Reads a job's results. When they were removed since the caller looked, that is said (410).
+  func whileHere<Value: Sendable>(
+    _ job: JobID, _ read: @Sendable () async throws -> Value
+  ) async throws -> Value {
     do {
-      return try await blockingly { [files] in try open(files) }
+      return try await read()
     } catch FileStoreError.notFound {
       let now = clock.now
       if let gone = try await store.read({ try $0.job(job)?.resultsGone(at: now) }) {

@@ -27,6 +27,7 @@ extension Market {
     let end = tryEnd(of: report, resultLimit: configuration.inlineResultLimit)
     let backoff = retryDelay(after: lease.tryNumber)
     let progress = progress.percent(of: lease.job, tryNumber: lease.tryNumber)
+    let signature = MinerSignatures.checked(report, of: lease, log: log)
     let (now, fee) = (clock.now, configuration.fee)
     do {
       let job = try await store.write { market in
@@ -40,7 +41,8 @@ extension Market {
         return try EndTry(
           leaseHash: lease.hash, miner: lease.miner, end: end,
           facts: EndTry.Facts(
-            usage: usage ?? report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr)),
+            usage: usage ?? report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr),
+            signature: signature),
           progress: progress, backoff: backoff, fee: fee, now: now
         ).run(in: market)
       }

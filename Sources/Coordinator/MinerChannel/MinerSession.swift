@@ -101,7 +101,8 @@ extension MinerSession {
   private func greet(_ hello: MinerHello) async throws -> (MinerID, Int) {
     let registration = Registration(
       account: identity.account, instanceHash: SHA256.hash(hello.instance.utf8).hex, name: hello.name,
-      version: hello.version, offer: hello.offer, newID: market.newID(MinerKind.self), now: market.clock.now)
+      version: hello.version, offer: hello.offer, publicKey: hello.publicKey,
+      newID: market.newID(MinerKind.self), now: market.clock.now)
     let (record, held) = try await market.store.write { try registration.run(in: $0) }
     let named = hello.isFresh ? [] : hello.held.map(\.lease)
     let answer = market.dispatcher.connect(record, link: self, named: named, held: held)

@@ -3,29 +3,30 @@ import Cryptography
 import JSON
 import Logging
 import Marketplace
+import NIOCore
 import NIOPosix
 import ResultPackage
 import Store
 
 /// Builds result packages, each once: right after a job ended, or when somebody asks first.
+///
+/// When a package is on disk and recorded, it is the only copy: the files it was made of are removed. Who has one of
+/// them open reads on.
 actor Packager {
   private let store: any MarketStore
   private let files: FileStore
   private let clock: any MarketClock
-  private let signingKey: Ed25519PrivateKey
-  private let blocking: NIOThreadPool
+  private let signingKeys: SigningKeys
+  /// Packing takes as long as the result is large; requests must not wait for its threads.
+  private let threads = NIOThreadPool.singleton
   private let log: Logger
   private var building: [JobID: Task<PackageRecord, any Error>] = [:]
 
-  init(
-    store: any MarketStore, files: FileStore, clock: any MarketClock, signingKey: Ed25519PrivateKey,
-    blocking: NIOThreadPool, log: Logger
-  ) {
+  init(store: any MarketStore, files: FileStore, clock: any MarketClock, signingKeys: SigningKeys, log: Logger) {
     self.store = store
     self.files = files
     self.clock = clock
-    self.signingKey = signingKey
-    self.blocking = blocking
+    self.signingKeys = signingKeys
     self.log = log
   }
 
@@ -62,26 +63,33 @@ actor Packager {
       if let purged = job.resultPurgedAt { throw MarketError.resultsGone(purged) }
       return (job, try store.tries(of: id), try store.artifacts(of: id, tryNumber: job.lastTry))
     }
-    let (files, key) = (files, signingKey)
-    let summary = try await blocking.runIfActive {
-      let entries = try PackageContents(job: job, tries: tries, artifacts: artifacts, files: files).entries()
-      var summary: PackageSummary?
-      try files.writePackage(id) { descriptor in
-        summary = try PackageBuilder(jobID: id.rawValue, signer: key, threads: 2)
-          .build(entries, to: FileDescriptorSink(descriptor: descriptor))
+    let contents = PackageContents(job: job, tries: tries, artifacts: artifacts, files: files)
+    let (key, trusted, log, now) = (signingKeys.active, signingKeys.all, log, clock.now)
+    let record = try await threads.runIfActive {
+      do {
+        let summary = try contents.write(signedWith: key, log: log)
+        return PackageRecord(job: id, size: Int64(summary.size), sha256: summary.sha256.hex, createdAt: now)
+      } catch FileStoreError.notFound {
+        // An older database beside newer files: the package was built already.
+        return try contents.existing(trusted: trusted, at: now)
       }
-      guard let summary else { throw StoreError.failed("a package was not built") }
-      return summary
     }
-    let record = PackageRecord(
-      job: id, size: Int64(summary.size), sha256: summary.sha256.hex,
-      manifest: String(decoding: summary.manifest.canonicalBytes, as: UTF8.self),
-      createdAt: clock.now)
     try await store.write { market in
       if let purged = try market.job(id)?.resultPurgedAt { throw MarketError.resultsGone(purged) }
       try market.save(record)
     }
+    await removeLooseCopies(of: job)
     return record
+  }
+
+  /// Frees what is in the package now. When it can't be done, `LooseCopies` does it later.
+  private func removeLooseCopies(of job: Job) async {
+    let (id, lastTry) = (job.id, job.lastTry)
+    do {
+      try await threads.runIfActive { [files] in try files.removeLooseCopies(of: id, lastTry: lastTry) }
+    } catch {
+      log.warning("can't remove what was packed", metadata: ["job": "\(id)", "error": "\(error)"])
+    }
   }
 }
 
@@ -92,16 +100,51 @@ struct PackageContents {
   let artifacts: [ArtifactRecord]
   let files: FileStore
 
-  /// The artifact that stands as the package's `result.txt`.
-  private static let resultName = "result.txt"
+  /// Builds the package and puts it in its place. Blocks for as long as that takes.
+  func write(signedWith key: Ed25519PrivateKey, log: Logger) throws -> PackageSummary {
+    let entries = try entries()
+    do {
+      return try write(entries, tries.last?.signature?.manifestSignature, key)
+    } catch PackageBuildError.badMinerSignature {
+      // Checked when it came: then a file is not what the miner sent, which its digest would have told.
+      log.error("a stored signature of a miner does not fit its files", metadata: ["job": "\(job.id)"])
+      return try write(entries, nil, key)
+    }
+  }
+
+  /// A whole package of the job that is there without its row. Throws ``FileStoreError/notFound`` when there is none.
+  func existing(trusted: [Ed25519PublicKey], at now: Timestamp) throws -> PackageRecord {
+    let report = try PackageVerifier(trustedKeys: trusted).verify(
+      try StoredSource(files.readPackage(job.id)), expectedJobID: job.id.rawValue)
+    guard report.isIntact else { throw StoreError.failed("the package of \(job.id) is damaged") }
+    return PackageRecord(job: job.id, size: Int64(report.size), sha256: report.sha256.hex, createdAt: now)
+  }
+
+  private func write(
+    _ entries: [PackageEntry], _ signature: ManifestSignature?, _ key: Ed25519PrivateKey
+  ) throws -> PackageSummary {
+    var summary: PackageSummary?
+    try files.writePackage(job.id) { descriptor in
+      let builder = try PackageBuilder(
+        jobID: job.id.rawValue, signer: key, minerSignature: signature, threads: Self.threads)
+      summary = try builder.build(entries, to: FileDescriptorSink(descriptor: descriptor))
+    }
+    guard let summary else { throw StoreError.failed("a package was not built") }
+    return summary
+  }
+
+  /// Threads that compress one package: the cores, as far as memory allows (each holds some 2 MiB of pieces).
+  private static let threads = min(System.coreCount, 8)
 
   func entries() throws -> [PackageEntry] {
     let output = OutputDocument.make(job: job, tries: tries, artifacts: artifacts).pretty + "\n"
-    var entries = [PackageEntry(path: try ArtifactPath(validating: "output.json"), source: .bytes(Array(output.utf8)))]
-    for stream in LogStream.allCases { entries.append(try log(stream, as: "logs/\(stream.rawValue).log")) }
+    var entries = [
+      PackageEntry(path: try ArtifactPath(validating: PackageLayout.output), source: .bytes(Array(output.utf8)))
+    ]
+    for stream in LogStream.allCases { entries.append(try log(stream, as: stream.packagePath)) }
     entries.append(try result())
-    for artifact in artifacts where artifact.path != Self.resultName {
-      entries.append(try entry(of: artifact, as: "artifacts/" + artifact.path))
+    for artifact in artifacts where artifact.path != PackageLayout.result {
+      entries.append(try entry(of: artifact, as: PackageLayout.artifact(artifact.path)))
     }
     return entries
   }
@@ -133,11 +176,11 @@ struct PackageContents {
 
   /// The main output: the file the job wrote under that name, else the result it gave, else its standard output.
   private func result() throws -> PackageEntry {
-    if let artifact = artifacts.first(where: { $0.path == Self.resultName }) {
-      return try entry(of: artifact, as: Self.resultName)
+    if let artifact = artifacts.first(where: { $0.path == PackageLayout.result }) {
+      return try entry(of: artifact, as: PackageLayout.result)
     }
-    let path = try ArtifactPath(validating: Self.resultName)
-    guard let result = job.result else { return try log(.stdout, as: Self.resultName) }
+    let path = try ArtifactPath(validating: PackageLayout.result)
+    guard let result = job.result else { return try log(.stdout, as: PackageLayout.result) }
     return PackageEntry(path: path, source: .bytes(Array((result.string ?? result.pretty + "\n").utf8)))
   }
 }

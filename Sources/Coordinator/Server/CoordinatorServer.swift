@@ -1,9 +1,7 @@
 import Clocks
-import Cryptography
 import FoundationEssentials
 import Hummingbird
 import HummingbirdCore
-import JSON
 public import Logging
 import Marketplace
 import NIOCore
@@ -29,21 +27,21 @@ public enum CoordinatorServer {
     let (store, files) = try open(configuration, clock: clock, log: log)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
     try await firstRun.prepare()
-    let signingKey = try firstRun.signingKey()
+    let signingKeys = try SigningKeys(directory: configuration.keysDirectory)
     let blocking = NIOThreadPool(numberOfThreads: max(4, System.coreCount * 2))
     blocking.start()
     let source = MarketFeedSource(store: store, files: files, blocking: blocking)
     let lastSequence = try await store.read { try $0.lastSequence() }
     let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence, limits: configuration.feeds)
     let market = Market(
-      configuration: configuration, store: store, files: files, clock: clock, signingKey: signingKey, hub: hub,
+      configuration: configuration, store: store, files: files, clock: clock, signingKeys: signingKeys, hub: hub,
       blocking: blocking, log: log)
     source.attach(market)
     store.setEventHandler { events in hub.publish(events: events) }
     try await market.authenticator.load(from: store)
     try await market.dispatcher.restore()
     market.history.load(try await store.read { try $0.runTimes() })
-    try await serve(market, publicKey: signingKey.publicKey, log: log, onReady: onReady)
+    try await serve(market, log: log, onReady: onReady)
     try await store.close()
     try await blocking.shutdownGracefully()
     log.notice("stopped")
@@ -69,7 +67,7 @@ public enum CoordinatorServer {
   }
 
   private static func serve(
-    _ market: Market, publicKey: Ed25519PublicKey, log: Logger, onReady: @escaping @Sendable (Int) -> Void
+    _ market: Market, log: Logger, onReady: @escaping @Sendable (Int) -> Void
   ) async throws {
     let configuration = market.configuration
     let readiness = Readiness()
@@ -88,7 +86,7 @@ public enum CoordinatorServer {
     HistoryRoutes(market: market).add(to: router)
     LogRoutes(market: market).add(to: router)
     UploadRoutes(market: market).add(to: router)
-    SystemRoutes(market: market, readiness: readiness, keys: keyList(publicKey)).add(to: router)
+    SystemRoutes(market: market, readiness: readiness).add(to: router)
     ReceiptRoutes(market: market).add(to: router)
     AdminRoutes(market: market).add(to: router)
     AdminMinerRoutes(market: market).add(to: router)
@@ -127,18 +125,6 @@ public enum CoordinatorServer {
     await upgrader.wait()
   }
 
-  /// `/v1/keys`: who verifies a package offline saves this.
-  private static func keyList(_ key: Ed25519PublicKey) -> JSONValue {
-    [
-      "keys": [
-        [
-          "key_id": .string(key.id), "alg": "Ed25519", "public_key": .string(key.id), "use": "coordinator",
-          "active": true,
-        ]
-      ]
-    ]
-  }
-
   /// The pages: where the operator said, else `web-static` in the working directory or near the executable.
   private static func webDirectory(_ configuration: CoordinatorConfiguration) -> String? {
     if let directory = configuration.webDirectory { return directory }
@@ -171,7 +157,7 @@ private struct Housekeeping: Service {
             services: [
               LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
               UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(), PollingSweep(), LedgerWatch(), Retention(),
-              OrphanSweep(), BlobCleanup(),
+              OrphanSweep(), BlobCleanup(), LooseCopies(),
             ]
           ).run()
         }

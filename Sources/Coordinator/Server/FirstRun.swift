@@ -24,7 +24,9 @@ struct FirstRun {
     guard try await store.read({ try $0.accounts() }).isEmpty else { return }
     let keys = Role.allCases.map { role in (role, secureToken(prefix: "ak_")) }
     // The files come first: a key whose hash is stored but that nobody has would lock its owner out.
-    for (role, key) in keys { try write(key + "\n", to: "\(keysDirectory)/\(role.rawValue).key") }
+    for (role, key) in keys {
+      try DurableFile.write(Array((key + "\n").utf8), to: "\(keysDirectory)/\(role.rawValue).key")
+    }
     let now = clock.now
     var random = SecureRandom()
     let account = Account(id: AccountID(at: now, using: &random), name: Self.accountName, plan: .free, createdAt: now)
@@ -36,29 +38,5 @@ struct FirstRun {
       }
     }
     log.notice("made the account default and its keys", metadata: ["directory": "\(keysDirectory)"])
-  }
-
-  /// The coordinator's Ed25519 key; made at the first start.
-  func signingKey() throws -> Ed25519PrivateKey {
-    let path = keysDirectory + "/signing.pem"
-    if access(path, F_OK) == 0 { return try Ed25519PrivateKey.load(from: path) }
-    let key = try Ed25519PrivateKey.generate()
-    try key.store(to: path)
-    log.notice("made the signing key", metadata: ["file": "\(path)"])
-    return key
-  }
-
-  private func write(_ text: String, to path: String) throws {
-    let temporary = path + ".new"
-    unlink(temporary)
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else {
-      throw StartError("can't write \(path): \(String(cString: strerror(errno)))")
-    }
-    defer { Glibc.close(descriptor) }
-    let bytes = Array(text.utf8)
-    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0,
-      rename(temporary, path) == 0
-    else { throw StartError("can't write \(path): \(String(cString: strerror(errno)))") }
   }
 }

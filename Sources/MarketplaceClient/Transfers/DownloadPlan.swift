@@ -7,6 +7,8 @@ struct DownloadPlan: Hashable, Sendable {
     case write(at: Int64)
     /// The part can't be continued: drop it and ask for the whole.
     case restart
+    /// The coordinator does not serve parts: all of it must be fetched at once, from the start.
+    case whole
     case fail(ClientError)
   }
 
@@ -16,10 +18,13 @@ struct DownloadPlan: Hashable, Sendable {
   /// Size of the whole, as the coordinator tells.
   let total: Int64
 
-  /// - Parameter have: how many bytes were asked to be left out.
-  func answered(_ answer: APIAnswer, have: Int64) -> Step {
+  /// - Parameters:
+  ///   - have: how many bytes were asked to be left out.
+  ///   - end: where the bytes asked for end; nil: with the whole.
+  func answered(_ answer: APIAnswer, have: Int64, end: Int64? = nil) -> Step {
     switch answer.status {
     case 200:
+      guard end == nil else { return .whole }
       guard answer.headers.integer("Content-Length").map({ $0 == total }) ?? true else {
         return .fail(.unexpected("the download's size changed while it ran"))
       }
@@ -28,10 +33,12 @@ struct DownloadPlan: Hashable, Sendable {
       guard let range = answer.headers["Content-Range"].flatMap(ContentRange.init) else {
         return .fail(.unexpected("a partial answer without a Content-Range"))
       }
-      guard range.total == total, range.first == have, range.last == total - 1 else {
+      guard range.total == total, range.first == have, range.last == (end ?? total) - 1 else {
+        if end != nil { return .whole }
         return have == 0 ? .fail(.unexpected("a partial answer with another range than asked for")) : .restart
       }
       return .write(at: have)
+    case 412 where end != nil, 416 where end != nil: return .whole
     case 412, 416: return have == 0 ? .fail(HTTPTransport.error(of: answer)) : .restart
     default: return .fail(HTTPTransport.error(of: answer))
     }

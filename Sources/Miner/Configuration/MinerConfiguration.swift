@@ -51,6 +51,8 @@ public struct MinerConfiguration: Sendable {
   public var artifactLimit = 1000
   /// Bytes of one artifact. Default 16 GiB.
   public var artifactBytes: Int64 = 16 << 30
+  /// Bytes of inputs kept for jobs to come. Default 10 GiB; 0 keeps none.
+  public var cacheBytes: Int64 = 10 << 30
   /// Fetching all inputs of a job may take as long. Default 10 min.
   public var inputTimeout = Seconds(600)
 

@@ -1,4 +1,5 @@
 import Clocks
+import Cryptography
 import JSON
 import Logging
 import Marketplace
@@ -112,7 +113,7 @@ final class MinerCore: Sendable {
     let configuration = services.configuration
     return MinerHello(
       instance: services.work.instance, name: configuration.name, version: configuration.version, offer: offer,
-      isFresh: isFresh, held: held.sorted { $0.lease < $1.lease })
+      isFresh: isFresh, held: held.sorted { $0.lease < $1.lease }, publicKey: services.work.signingKey.publicKey.id)
   }
 
   /// The coordinator's answer; `asked` is when the hello went out.

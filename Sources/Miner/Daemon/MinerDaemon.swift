@@ -86,7 +86,9 @@ public final class MinerDaemon: Sendable {
     let inference = inferenceTransport()
     let services = TryServices(
       configuration: configuration, work: work, runners: runners(sandbox, groups, inference),
-      inputs: InputFetcher(transport: transport, clock: clock, timeout: configuration.inputTimeout),
+      inputs: InputFetcher(
+        transport: transport, clock: clock, timeout: configuration.inputTimeout,
+        cache: try inputCache(work, transport)),
       uploader: ArtifactUploader(
         destination: transfers?.destination ?? HTTPArtifactDestination(transport: transport)),
       clock: clock, logger: logger)
@@ -101,6 +103,13 @@ public final class MinerDaemon: Sendable {
     await transport.shutdown()
     await inference?.shutdown()
     try outcome.get()
+  }
+
+  private func inputCache(_ work: WorkDirectory, _ transport: HTTPTransport) throws -> BlobCache? {
+    guard configuration.cacheBytes > 0 else { return nil }
+    return try BlobCache(
+      directory: work.path + "/cache", limit: configuration.cacheBytes, transport: transport, clock: clock,
+      logger: logger)
   }
 
   private func operate(_ core: MinerCore) async throws {

@@ -297,9 +297,10 @@ final class TryExecution: Sendable {
       let error = Self.unstarted(stop) ?? failure ?? JobError(.minerError, "it could not be prepared")
       return .failed(TryReport(lease: lease, error: error))
     }
-    let report = TryReport(
+    var report = TryReport(
       lease: lease, result: result, error: result.verdict(stop) ?? failure, artifacts: artifacts,
       stdout: workspace?.stdout.spool.fact ?? .empty, stderr: workspace?.stderr.spool.fact ?? .empty)
+    report.sign(of: assignment.job, with: services.work.signingKey)
     logger.info("ended", metadata: ["outcome": "\(report.error?.code.rawValue ?? "completed")"])
     return report.message
   }

@@ -20,11 +20,20 @@ struct BlobFetch: Sendable {
   let deadline: MonotonicTime
 
   /// Throws ``InputFailure``, ``FileError`` or `CancellationError`.
-  func fill(_ file: SharedDescriptor, name: String) async throws {
+  ///
+  /// - Parameter resuming: whether what the file holds is the beginning of the blob.
+  func fill(_ file: SharedDescriptor, name: String, resuming: Bool = false) async throws {
     let hasher = HashedFile(file: file, path: name)
+    var mayBeDamaged = resuming
+    if resuming { try await NIOThreadPool.singleton.runIfActive { try hasher.adopt() } }
     for attempt in 0... {
       do {
-        if try await receive(hasher) { break }
+        if try await receive(hasher) {
+          // Bytes of an earlier fetch may have been damaged since: once more, from the start.
+          guard mayBeDamaged, hasher.digest != digest else { break }
+          mayBeDamaged = false
+          try hasher.restart()
+        }
       } catch let error as ClientError {
         guard RetryPolicy.isTransient(error) else { throw InputFailure(.inputUnavailable, "\(name): \(error)") }
       }
@@ -84,6 +93,16 @@ private final class HashedFile: @unchecked Sendable {
   }
 
   var digest: SHA256Digest { hasher.digestSoFar() }
+
+  /// Takes what the file holds as the beginning.
+  func adopt() throws {
+    let source = try FileSource(descriptor: file.raw, path: path)
+    while UInt64(length) < source.size {
+      let piece = try source.bytes(at: UInt64(length), count: Int(min(source.size - UInt64(length), 1 << 20)))
+      hasher.update(piece)
+      length += Int64(piece.count)
+    }
+  }
 
   func append(_ bytes: [UInt8]) throws {
     var done = 0

@@ -13,6 +13,8 @@ struct InputFetcher: Sendable {
   let clock: any MarketClock
   /// For all inputs of a job together.
   let timeout: Seconds
+  /// Nil: nothing is kept.
+  var cache: BlobCache?
 
   /// Files fetched at once.
   static let parallel = 4
@@ -45,8 +47,13 @@ struct InputFetcher: Sendable {
     do {
       try Self.makeParents(of: path, below: directory)
       let file = try Descriptor(opening: target, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
-      try await BlobFetch(transport: transport, clock: clock, digest: digest, deadline: deadline)
-        .fill(SharedDescriptor(file), name: input.path)
+      let shared = SharedDescriptor(file)
+      if let cache {
+        try await cache.provide(digest, to: shared, name: input.path, deadline: deadline)
+      } else {
+        try await BlobFetch(transport: transport, clock: clock, digest: digest, deadline: deadline)
+          .fill(shared, name: input.path)
+      }
     } catch let error as FileError {
       throw InputFailure.disk(error, input.path)
     }

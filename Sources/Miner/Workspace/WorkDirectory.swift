@@ -1,6 +1,6 @@
 import CSupervisor
 public import Clocks
-import Cryptography
+public import Cryptography
 import Glibc
 import Marketplace
 import ResultPackage
@@ -13,6 +13,8 @@ public final class WorkDirectory: Sendable {
   public let path: String
   /// Secret by which the coordinator knows this miner again; made at the first start. Never logged.
   public let instance: String
+  /// Signs what this miner sends; made at the first start.
+  public let signingKey: Ed25519PrivateKey
   private let lock: Descriptor
 
   public var jobs: String { path + "/jobs" }
@@ -47,6 +49,7 @@ public final class WorkDirectory: Sendable {
     }
     try Self.makeFolder(path + "/jobs")
     instance = try Self.loadInstance(path + "/instance")
+    signingKey = try Self.loadKey(path + "/signing.pem")
     try clear()
   }
 
@@ -102,6 +105,13 @@ public final class WorkDirectory: Sendable {
       })
     else { return nil }
     return text
+  }
+
+  private static func loadKey(_ path: String) throws -> Ed25519PrivateKey {
+    if access(path, F_OK) == 0 { return try .load(from: path) }
+    let key = try Ed25519PrivateKey.generate()
+    try key.store(to: path)
+    return key
   }
 
   private static func loadInstance(_ path: String) throws -> String {

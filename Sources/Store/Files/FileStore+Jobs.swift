@@ -27,6 +27,28 @@ extension FileStore {
     try StoredFile(path: packagePath(job))
   }
 
+  /// Removes what the job's package holds too: the logs of its last try, and artifacts (those of earlier tries are
+  /// nobody's). The logs of earlier tries stay. What is not there is fine, so it can be repeated.
+  public func removeLooseCopies(of job: JobID, lastTry: Int) throws(FileStoreError) {
+    try FileTree.remove(directory + "/artifacts/" + job.rawValue)
+    for stream in LogStream.allCases { try POSIXFile.remove(logPath(job, lastTry, stream)) }
+    let logs = directory + "/logs/" + job.rawValue
+    guard rmdir(logs) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST else {
+      throw .last("rmdir", logs)
+    }
+  }
+
+  /// Jobs that have logs or artifacts in files of their own.
+  public func jobsWithLooseFiles() throws(FileStoreError) -> [JobID] {
+    let names = try FileTree.names(in: directory + "/artifacts") + FileTree.names(in: directory + "/logs")
+    return Set(names).sorted().compactMap { JobID($0) }
+  }
+
+  /// How many bytes a log has in its file; 0 when there is none.
+  public func logLength(_ job: JobID, tryNumber: Int, stream: LogStream) throws(FileStoreError) -> Int64 {
+    FileSize.of(logPath(job, tryNumber, stream))
+  }
+
   /// Removes the job's package, logs, artifacts and partial uploads. What is not there is fine, so it can be repeated.
   public func removeFiles(of job: JobID) throws(FileStoreError) {
     try POSIXFile.remove(packagePath(job))

@@ -39,6 +39,7 @@ enum FileTree {
     guard status.st_mode & S_IFMT == S_IFDIR else { return try POSIXFile.remove(path) }
     for name in try names(in: path) { try remove(path + "/" + name, depth: depth + 1) }
     guard rmdir(path) == 0 || errno == ENOENT else { throw .last("rmdir", path) }
+    FileTrace.note(.remove(path))
   }
 
   static func removeContents(of path: String) throws(FileStoreError) {

@@ -8,6 +8,7 @@ enum POSIXFile {
     for part in path.split(separator: "/") {
       made += part + "/"
       guard mkdir(made, 0o700) != 0 else {
+        FileTrace.note(.makeFolder(String(made.dropLast())))
         try syncDirectory(parent(of: String(made.dropLast())))
         continue
       }
@@ -29,6 +30,7 @@ enum POSIXFile {
   static func open(_ path: String, _ flags: Int32) throws(FileStoreError) -> Int32 {
     let descriptor = Glibc.open(path, flags | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .last("open", path) }
+    if flags & O_CREAT != 0 { FileTrace.note(.create(path)) }
     return descriptor
   }
 
@@ -42,6 +44,7 @@ enum POSIXFile {
   static func write(
     _ bytes: UnsafeRawBufferPointer, to descriptor: Int32, at offset: Int64, _ path: String
   ) throws(FileStoreError) {
+    FileTrace.note(.write(path))
     var done = 0
     while done < bytes.count {
       let count = pwrite(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + done)
@@ -68,10 +71,12 @@ enum POSIXFile {
 
   static func truncate(_ descriptor: Int32, to length: Int64, _ path: String) throws(FileStoreError) {
     guard ftruncate(descriptor, off_t(length)) == 0 else { throw .last("ftruncate", path) }
+    FileTrace.note(.truncate(path))
   }
 
   static func sync(_ descriptor: Int32, _ path: String) throws(FileStoreError) {
     guard fsync(descriptor) == 0 else { throw .last("fsync", path) }
+    FileTrace.note(.sync(path))
   }
 
   /// A new name is durable only when its directory is.
@@ -84,12 +89,17 @@ enum POSIXFile {
   /// Puts a whole, synced file in its place: afterwards the name stands for all of it, after a power cut too.
   static func move(_ path: String, to target: String) throws(FileStoreError) {
     guard rename(path, target) == 0 else { throw .last("rename", target) }
+    FileTrace.note(.rename(from: path, to: target))
     try syncDirectory(parent(of: target))
   }
 
   /// Removes a file; one that is not there is fine.
   static func remove(_ path: String) throws(FileStoreError) {
-    guard unlink(path) == 0 || errno == ENOENT else { throw .last("unlink", path) }
+    guard unlink(path) == 0 else {
+      if errno == ENOENT { return }
+      throw .last("unlink", path)
+    }
+    FileTrace.note(.remove(path))
   }
 }
 

@@ -142,11 +142,17 @@ public struct EndTry: Sendable {
     public var usage: JSONValue?
     public var stdout: LogRecord?
     public var stderr: LogRecord?
+    /// The miner's, checked.
+    public var signature: SignatureRecord?
 
-    public init(usage: JSONValue? = nil, stdout: LogRecord? = nil, stderr: LogRecord? = nil) {
+    public init(
+      usage: JSONValue? = nil, stdout: LogRecord? = nil, stderr: LogRecord? = nil,
+      signature: SignatureRecord? = nil
+    ) {
       self.usage = usage
       self.stdout = stdout
       self.stderr = stderr
+      self.signature = signature
     }
   }
 
@@ -191,6 +197,7 @@ public struct EndTry: Sendable {
     attempt.usage = facts.usage
     attempt.stdout = facts.stdout
     attempt.stderr = facts.stderr
+    attempt.signature = facts.signature
     switch end {
     case .completed(let code, _):
       attempt.state = .completed

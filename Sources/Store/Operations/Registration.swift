@@ -7,6 +7,8 @@ public struct Registration: Sendable {
   public var name: String
   public var version: String
   public var offer: MinerOffer
+  /// As ``MinerRecord/publicKey``.
+  public var publicKey: String?
   /// Used when the miner is new.
   public var newID: MinerID
   public var now: Timestamp
@@ -14,8 +16,8 @@ public struct Registration: Sendable {
   public var isPolling: Bool
 
   public init(
-    account: AccountID, instanceHash: String, name: String, version: String, offer: MinerOffer, newID: MinerID,
-    now: Timestamp, isPolling: Bool = false
+    account: AccountID, instanceHash: String, name: String, version: String, offer: MinerOffer,
+    publicKey: String? = nil, newID: MinerID, now: Timestamp, isPolling: Bool = false
   ) {
     self.isPolling = isPolling
     self.account = account
@@ -23,6 +25,7 @@ public struct Registration: Sendable {
     self.name = name
     self.version = version
     self.offer = offer
+    self.publicKey = publicKey
     self.newID = newID
     self.now = now
   }
@@ -39,6 +42,7 @@ public struct Registration: Sendable {
     miner.name = name
     miner.version = version
     miner.offer = offer
+    miner.publicKey = publicKey
     miner.lastSeenAt = now
     try market.save(miner)
     return (miner, try market.heldTries().filter { $0.miner == miner.id })

@@ -4,6 +4,7 @@ extension SQLiteSession {
   private enum Statements {
     static let noteFiles = SQL("UPDATE jobs SET left_files = 1 WHERE id = ? AND left_files = 0", keepsCache: true)
     static let artifacts = SQL("SELECT path, size, sha256 FROM artifacts WHERE job = ? AND try = ? ORDER BY path")
+    static let artifact = SQL("SELECT size, sha256 FROM artifacts WHERE job = ? AND try = ? AND path = ?")
     static let saveArtifact = SQL(
       """
       INSERT INTO artifacts (job, try, path, size, sha256) VALUES (?, ?, ?, ?, ?)
@@ -11,12 +12,12 @@ extension SQLiteSession {
       """)
     static let removeArtifacts = SQL(
       "DELETE FROM artifacts WHERE (job, try, path) IN (SELECT job, try, path FROM artifacts WHERE job = ? LIMIT ?)")
-    static let package = SQL("SELECT size, sha256, manifest, created_at FROM packages WHERE job = ?")
+    static let package = SQL("SELECT size, sha256, created_at FROM packages WHERE job = ?")
     static let packageSize = SQL("SELECT size FROM packages WHERE job = ?")
     static let savePackage = SQL(
       """
-      INSERT INTO packages (job, size, sha256, manifest, created_at) VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT (job) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256, manifest = excluded.manifest,
+      INSERT INTO packages (job, size, sha256, created_at) VALUES (?, ?, ?, ?)
+      ON CONFLICT (job) DO UPDATE SET size = excluded.size, sha256 = excluded.sha256,
         created_at = excluded.created_at
       """)
     static let removePackage = SQL("DELETE FROM packages WHERE job = ?")
@@ -38,6 +39,12 @@ extension SQLiteSession {
     }
   }
 
+  func artifact(of job: JobID, tryNumber: Int, path: String) throws -> ArtifactRecord? {
+    try connection.first(Statements.artifact, [.id(job), .integer(tryNumber), .string(path)]) { row in
+      ArtifactRecord(job: job, tryNumber: tryNumber, path: path, size: row.int64(0), sha256: row.text(1))
+    }
+  }
+
   func save(_ artifact: ArtifactRecord) throws {
     try connection.execute(
       Statements.saveArtifact,
@@ -55,7 +62,7 @@ extension SQLiteSession {
 
   func package(of job: JobID) throws -> PackageRecord? {
     try connection.first(Statements.package, [.id(job)]) { row in
-      PackageRecord(job: job, size: row.int64(0), sha256: row.text(1), manifest: row.text(2), createdAt: row.time(3))
+      PackageRecord(job: job, size: row.int64(0), sha256: row.text(1), createdAt: row.time(2))
     }
   }
 
@@ -68,8 +75,7 @@ extension SQLiteSession {
     try connection.execute(
       Statements.savePackage,
       [
-        .id(package.job), .int64(package.size), .string(package.sha256), .string(package.manifest),
-        .time(package.createdAt),
+        .id(package.job), .int64(package.size), .string(package.sha256), .time(package.createdAt),
       ])
     try connection.execute(Statements.markPackaged, [.flag(true), .id(package.job)])
   }

@@ -2,7 +2,7 @@ import JSON
 import Marketplace
 
 private let minerColumns = """
-  id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining, is_polling \
+  id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining, is_polling, public_key \
   FROM miners
   """
 
@@ -15,10 +15,10 @@ extension SQLiteSession {
     static let save = SQL(
       """
       INSERT INTO miners (id, instance_hash, account, name, version, offer, registered_at, last_seen_at, is_draining,
-        is_polling)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        is_polling, public_key)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (id) DO UPDATE SET name = excluded.name, version = excluded.version, offer = excluded.offer,
-        last_seen_at = excluded.last_seen_at, is_draining = excluded.is_draining
+        last_seen_at = excluded.last_seen_at, is_draining = excluded.is_draining, public_key = excluded.public_key
       """, keepsCache: true)
   }
 
@@ -41,7 +41,7 @@ extension SQLiteSession {
       [
         .id(miner.id), .string(miner.instanceHash), .id(miner.account), .string(miner.name), .string(miner.version),
         .json(miner.offer.json), .time(miner.registeredAt), .time(miner.lastSeenAt), .flag(miner.isDraining),
-        .flag(miner.isPolling),
+        .flag(miner.isPolling), .text(miner.publicKey),
       ])
     cache?.hot.noteWritten(miner)
   }
@@ -52,6 +52,7 @@ extension SQLiteSession {
     guard let offer = MinerOffer(json: try row.json(5)) else { throw StoreError.damaged("offer of \(row.text(0))") }
     return MinerRecord(
       id: try row.id(0), instanceHash: row.text(1), account: try row.id(2), name: row.text(3), version: row.text(4),
-      offer: offer, registeredAt: row.time(6), lastSeenAt: row.time(7), isDraining: row.flag(8), isPolling: row.flag(9))
+      offer: offer, registeredAt: row.time(6), lastSeenAt: row.time(7), isDraining: row.flag(8),
+      isPolling: row.flag(9), publicKey: row.optionalText(10))
   }
 }

@@ -3,7 +3,8 @@ import Marketplace
 
 private let tryColumns = """
   job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code, error_message, usage, \
-  stdout_length, stdout_sha256, stderr_length, stderr_sha256, price FROM tries
+  stdout_length, stdout_sha256, stderr_length, stderr_sha256, miner_key, \
+  miner_signature, price FROM tries
   """
 
 extension SQLiteSession {
@@ -15,13 +16,15 @@ extension SQLiteSession {
     static let insert = SQL(
       """
       INSERT INTO tries (job, number, miner, lease_hash, claimed_at, state, started_at, ended_at, exit_code, error_code,
-        error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256, price)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        error_message, usage, stdout_length, stdout_sha256, stderr_length, stderr_sha256, miner_key, miner_signature,
+        price)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
       """, keepsCache: true)
     static let update = SQL(
       """
       UPDATE tries SET state = ?, started_at = ?, ended_at = ?, exit_code = ?, error_code = ?, error_message = ?,
-        usage = ?, stdout_length = ?, stdout_sha256 = ?, stderr_length = ?, stderr_sha256 = ?
+        usage = ?, stdout_length = ?, stdout_sha256 = ?, stderr_length = ?, stderr_sha256 = ?,
+        miner_key = ?, miner_signature = ?
       WHERE job = ? AND number = ?
       """, keepsCache: true)
   }
@@ -73,14 +76,14 @@ extension SQLiteSession {
       .string(attempt.state.rawValue), .time(attempt.startedAt), .time(attempt.endedAt), .integer(attempt.exitCode),
       .text(attempt.error?.code.rawValue), .text(attempt.error?.message), .json(attempt.usage),
       .integer(attempt.stdout?.length), .text(attempt.stdout?.sha256), .integer(attempt.stderr?.length),
-      .text(attempt.stderr?.sha256),
+      .text(attempt.stderr?.sha256), .text(attempt.signature?.keyID), .text(attempt.signature?.signature),
     ]
   }
 
   private static func makeTry(_ row: Row) throws -> TryRecord {
     var attempt = TryRecord(
       job: try row.id(0), number: row.int(1), miner: try row.id(2), leaseHash: row.text(3), claimedAt: row.time(4),
-      price: row.optionalInt64(16).map { Money(micros: $0) })
+      price: row.optionalInt64(18).map { Money(micros: $0) })
     attempt.state = try row.word(5)
     attempt.startedAt = row.optionalTime(6)
     attempt.endedAt = row.optionalTime(7)
@@ -89,6 +92,7 @@ extension SQLiteSession {
     attempt.usage = try row.optionalJSON(11)
     attempt.stdout = row.optionalInt64(12).map { LogRecord(length: $0, sha256: row.text(13)) }
     attempt.stderr = row.optionalInt64(14).map { LogRecord(length: $0, sha256: row.text(15)) }
+    attempt.signature = row.optionalText(16).map { SignatureRecord(keyID: $0, signature: row.text(17)) }
     return attempt
   }
 }

@@ -3,7 +3,7 @@ import GRDB
 /// The database's layout and how older ones become it.
 enum Schema {
   /// What this program knows. Kept in `PRAGMA user_version`; one more for each migration.
-  static let version = 4
+  static let version = 5
 
   /// Brings the database up to ``version``. A newer one is left alone: ``StoreError/newerVersion(found:known:)``.
   static func migrate(_ queue: DatabaseQueue, epoch: String) throws {
@@ -26,6 +26,10 @@ enum Schema {
     migrator.registerMigration("4") { database in
       try addResults(database)
       try database.execute(sql: "PRAGMA user_version = 4")
+    }
+    migrator.registerMigration("5") { database in
+      try database.execute(sql: trust)
+      try database.execute(sql: "PRAGMA user_version = 5")
     }
     try migrator.migrate(queue)
   }

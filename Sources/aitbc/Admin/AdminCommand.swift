@@ -13,7 +13,7 @@ struct AdminCommand: AsyncParsableCommand {
       """,
     subcommands: [
       AdminAccountCommand.self, AdminKeyCommand.self, AdminMinerCommand.self, AdminStatsCommand.self,
-      AdminLedgerCommand.self,
+      AdminLedgerCommand.self, AdminSigningKeyCommand.self,
     ])
 }
 

@@ -35,6 +35,10 @@ struct MinerCommand: AsyncParsableCommand {
     [String] = []
   @Option(help: ArgumentHelp("Folder for identity and jobs; one miner at a time uses it.", valueName: "folder"))
   var workDir = "miner-work"
+  @Option(
+    help: ArgumentHelp(
+      "Room for inputs that are kept for the next job, such as 512M or 10G; 0 keeps none.", valueName: "size"))
+  var cacheSize = ByteSize(10 << 30)
   @Option(help: "auto, bubblewrap or none.") var sandbox: SandboxName = .auto
   @Option(help: ArgumentHelp("A path that sandboxed jobs may read. May be repeated.", valueName: "path"))
   var sandboxBind: [String] = []
@@ -88,6 +92,7 @@ struct MinerCommand: AsyncParsableCommand {
       apiKey: try KeyFileReader.key(in: context.resolve(keyFile)), name: name ?? Self.hostName(), version: Version.text,
       workDirectory: context.resolve(workDir))
     configuration.slots = slots
+    configuration.cacheBytes = cacheSize.bytes
     configuration.labels = Dictionary(label.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
     configuration.region = region
     configuration.price = price.flatMap { Money(decimal: $0) }

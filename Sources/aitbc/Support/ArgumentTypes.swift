@@ -16,18 +16,21 @@ struct TimeSpan: ExpressibleByArgument, Hashable, Sendable {
   }
 }
 
-/// A number of bytes as people write it: `1048576`, `512KiB`, `256MiB`, `2GiB`, `1TiB`; `0` is allowed.
+/// A number of bytes as people write it: `1048576`, `512KiB`, `256MiB`, `2GiB`, `1TiB`, or `512K`, `10G` for the same;
+/// `0` is allowed.
 struct ByteSize: ExpressibleByArgument, Hashable, Sendable {
   let bytes: Int64
 
   private static let units = ["KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40]
+  private static let short = ["K": 10, "M": 20, "G": 30, "T": 40]
 
   init(_ bytes: Int64) { self.bytes = bytes }
 
   init?(argument: String) {
     let digits = argument.prefix { ("0"..."9").contains($0) }
-    guard let shift = digits.count == argument.count ? 0 : Self.units[String(argument.dropFirst(digits.count))],
-      digits.utf8.count <= 15, let count = Int64(digits), count <= Int64.max >> shift
+    let unit = String(argument.dropFirst(digits.count))
+    guard let shift = unit.isEmpty ? 0 : Self.units[unit] ?? Self.short[unit.uppercased()], digits.utf8.count <= 15,
+      let count = Int64(digits), count <= Int64.max >> shift
     else { return nil }
     bytes = count << shift
   }

@@ -19,16 +19,23 @@ struct DownloadCommand: ClientVerb {
       "The folder to put it into; made when it is not there. Default: the working directory.", valueName: "folder"))
   var output = "."
 
+  @Option(help: ArgumentHelp("Parts of a large package that are fetched at once.", valueName: "count"))
+  var parallel = ResumableDownload.defaultParts
+
   @Flag(help: "Write output.sha256 too.")
   var checksum = false
 
   @Flag(help: "Unpack it into the folder, after it was checked.")
   var extract = false
 
+  func validate() throws {
+    guard (1...64).contains(parallel) else { throw ValidationError("--parallel must be between 1 and 64.") }
+  }
+
   func run(_ session: ClientSession) async throws {
     let folder = session.context.resolve(output)
     try SmallFile.makeFolder(folder)
-    let package = try await Self.fetch(job.id, into: folder, session)
+    let package = try await Self.fetch(job.id, into: folder, parts: parallel, session)
     if checksum {
       try SmallFile.replace(folder + "/output.sha256", with: Array("\(package.sha256.hex)  output.zip\n".utf8))
     }
@@ -54,7 +61,9 @@ struct DownloadCommand: ClientVerb {
   private static func quoted(_ text: String) -> String { JSONText.quoted(text) }
 
   /// Makes sure that `output.zip` in the folder is the job's package.
-  static func fetch(_ job: String, into folder: String, _ session: ClientSession) async throws -> FileDigest {
+  static func fetch(
+    _ job: String, into folder: String, parts: Int = ResumableDownload.defaultParts, _ session: ClientSession
+  ) async throws -> FileDigest {
     let target = folder + "/output.zip"
     if SmallFile.exists(target), let here = try? FileDigest.of(target),
       let line = try? await session.client.checksum(job), line.hasPrefix(here.sha256.hex + " ")
@@ -64,6 +73,8 @@ struct DownloadCommand: ClientVerb {
     }
     let bar = TransferBar(session)
     defer { bar.clear() }
-    return try await session.client.download(job).fetch(to: target) { done, total in bar.show(done, of: total) }
+    return try await session.client.download(job).fetch(to: target, parts: parts) { done, total in
+      bar.show(done, of: total)
+    }
   }
 }

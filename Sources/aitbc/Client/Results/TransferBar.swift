@@ -3,11 +3,16 @@ import JSON
 import Marketplace
 import Synchronization
 
-/// How far a transfer is, on a terminal; at most ten times a second.
+/// How far a transfer is, how fast, and how long it still takes; on a terminal, at most ten times a second.
 final class TransferBar: Sendable {
+  private struct State {
+    var lastDrawn: Timestamp?
+    var rate = TransferRate()
+  }
+
   private let context: CommandContext
   private let isShown: Bool
-  private let lastDrawn = Mutex<Timestamp?>(nil)
+  private let state = Mutex(State())
 
   init(_ session: ClientSession) {
     context = session.context
@@ -17,19 +22,18 @@ final class TransferBar: Sendable {
   func show(_ done: Int64, of total: Int64) {
     guard isShown, total > 0 else { return }
     let now = context.clock.now
-    let isDue = lastDrawn.withLock { last in
-      guard last.map({ now.millisecondsSince($0) >= 100 }) ?? true else { return false }
-      last = now
-      return true
+    let line: String? = state.withLock { state in
+      guard state.lastDrawn.map({ now.millisecondsSince($0) >= 100 }) ?? true else { return nil }
+      state.lastDrawn = now
+      state.rate.note(done, at: now)
+      return state.rate.line(of: total)
     }
-    guard isDue else { return }
-    let percent = Int(Double(done) / Double(total) * 100)
-    let text = "\(percent)% \(Printable.bytes(done)) of \(Printable.bytes(total))"
-    try? context.errors.text("\r\u{1B}[2K" + Printable.cut(text, to: context.width - 1))
+    guard let line else { return }
+    try? context.errors.text("\r\u{1B}[2K" + Printable.cut(line, to: context.width - 1))
   }
 
   func clear() {
-    if isShown, lastDrawn.withLock({ $0 != nil }) { try? context.errors.text("\r\u{1B}[2K") }
+    if isShown, state.withLock({ $0.lastDrawn != nil }) { try? context.errors.text("\r\u{1B}[2K") }
   }
 }
 

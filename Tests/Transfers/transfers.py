@@ -1,0 +1,214 @@
+"""Uploads and downloads over connections that are cut again and again, with restarts and a full disk.
+
+Each phase moves SIZE bytes and may cost at most 1.02 times as many, and 256 KiB for what is asked and answered.
+"""
+
+import hashlib
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "EndToEnd"))
+
+from market import BINARY, Market, until  # noqa: E402
+from proxy import CuttingProxy  # noqa: E402
+
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+PIECE = 1 << 20
+
+
+def size_of(text):
+    match = re.fullmatch(r"(\d+)([KMG]?)", text.upper())
+    if not match:
+        sys.exit("SIZE must be a number of bytes, or one with K, M or G")
+    return int(match[1]) * UNITS.get(match[2], 1)
+
+
+class Lane:
+    def __init__(self, size, every, rate):
+        self.size, self.limit = size, int(size * 1.02) + 256 * 1024
+        # A lease that outlives the restarts; they take longer on a busy machine.
+        self.market = Market("--lease", "60s")
+        self.folder = self.market.folder
+        self.proxy = CuttingProxy(self.market.port, every, rate)
+        self.seconds = size / rate
+        self.environment = self.market.environment | {
+            "AITBC_URL": f"http://127.0.0.1:{self.proxy.port}", "AITBC_API_KEY": self.market.client_key}
+        self.mounted = False
+        self.digest = self.make_file()
+
+    def make_file(self):
+        digest = hashlib.sha256()
+        with open(self.folder / "data.bin", "wb") as file:
+            left = self.size
+            while left:
+                piece = os.urandom(min(left, PIECE))
+                file.write(piece)
+                digest.update(piece)
+                left -= len(piece)
+        return digest.hexdigest()
+
+    # What goes wrong
+
+    def client(self, *words):
+        return subprocess.Popen([BINARY, "client", *words], cwd=self.folder, env=self.environment,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def moved(self, direction, part):
+        """Waits until this part of the bytes has gone over the proxy."""
+        until(lambda: getattr(self.proxy, direction) >= part * self.size, f"{part} of the bytes",
+              60 + 4 * self.seconds)
+
+    def restart_coordinator(self):
+        self.market.restart(signal.SIGKILL)
+
+    def run_client(self, direction, *words, kill=True, restart=True):
+        """Runs a client until it succeeds; it is killed once, and the coordinator too."""
+        process = self.client(*words)
+        if kill:
+            self.moved(direction, 0.25)
+            process.kill()
+            process.communicate()
+            process = self.client(*words)
+        if restart:
+            self.moved(direction, 0.5)
+            self.restart_coordinator()
+        for attempt in range(20):
+            out, err = process.communicate(timeout=120 + 10 * self.seconds)
+            if process.returncode == 0:
+                return out
+            print(f"    the client gave up ({err.strip().splitlines()[-1][:150] if err.strip() else ''}); again")
+            process = self.client(*words)
+        raise AssertionError("the client never succeeded: " + err)
+
+    def phase(self, name, direction, body):
+        self.proxy.reset()
+        self.proxy.cutting = True
+        start = time.monotonic()
+        result = body()
+        self.proxy.cutting = False
+        cost = getattr(self.proxy, direction)
+        print(f"  {name}: {cost:,} bytes for {self.size:,} ({cost / self.size:.4f}), {self.proxy.cuts} cuts, "
+              f"{time.monotonic() - start:.1f} s", flush=True)
+        assert cost <= self.limit, f"{name}: {cost} bytes were moved, allowed are {self.limit}"
+        assert self.proxy.cuts, f"{name}: nothing was cut; make SIZE larger"
+        return result
+
+    # The phases
+
+    def upload_input(self):
+        return self.run_client("up", "submit", "--ttl", "1d", "--timeout", "1d", "--input", "data.bin", "--",
+                               "sh", "-c", "mv data.bin $AITBC_OUTPUT_DIR/copy.bin").strip()
+
+    def start_miner(self):
+        log = open(self.folder / "miner.log", "ab")
+        miner = subprocess.Popen(
+            [BINARY, "miner", "--api-key-file", "keys/miner.key", "--name", "miner", "--work-dir", "work"],
+            cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+        log.close()
+        self.market.miners["miner"] = miner
+        return miner
+
+    def fetch_input(self, job):
+        miner = self.start_miner()
+        self.moved("down", 0.4)
+        miner.kill()
+        miner.wait()
+        self.start_miner()
+        # It has all of it when the program has been started.
+        return until(lambda: (found := self.market.job(job))["started_at"] and found, "the input is here",
+                     120 + 10 * self.seconds)
+
+    def upload_artifact(self, job):
+        self.moved("up", 0.3)
+        self.restart_coordinator()
+        self.moved("up", 0.6)
+        self.fill_disk()
+        return self.market.finished(job, seconds=180 + 10 * self.seconds)
+
+    def fill_disk(self):
+        """Takes all the room there is, for a moment."""
+        if not self.mounted:
+            return
+        ballast = self.folder / "data" / "ballast"
+        free = shutil.disk_usage(self.folder / "data").free
+        with open(ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(1, free - 64 * 1024))
+        time.sleep(1.5)
+        ballast.unlink()
+
+    def download(self, job):
+        self.run_client("down", "download", job, "--output", "got")
+
+    def limit_disk(self):
+        """The data on a file system of its own that can be filled; only root can make one."""
+        if os.geteuid() != 0:
+            print("  (not root: no file system that can be filled)")
+            return
+        data, room = self.folder / "data", 4 * self.size + (600 << 20)
+        self.market.end(self.market.coordinator)
+        kept = self.folder / "kept"
+        data.rename(kept)
+        data.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "tmpfs", data], capture_output=True)
+        self.mounted = done.returncode == 0
+        shutil.copytree(kept, data, dirs_exist_ok=True)
+        if not self.mounted:
+            print("  (no file system that can be filled: mount is not allowed)")
+        self.market.start()
+
+    def run(self):
+        self.limit_disk()
+        job = self.phase("upload of an input", "up", self.upload_input)
+        self.market.jobs.append(job)
+        blobs = [path for path in (self.folder / "data/blobs").glob("*/*")]
+        assert [path.name for path in blobs] == [self.digest], blobs
+        self.phase("input to the miner", "down", lambda: self.fetch_input(job))
+        done = self.phase("upload of an artifact", "up", lambda: self.upload_artifact(job))
+        assert done["status"] == "completed", done
+        artifacts = self.market.get(f"/v1/jobs/{job}/artifacts").json()["artifacts"]
+        assert artifacts == [{"path": "copy.bin", "size": self.size, "sha256": self.digest}], artifacts
+        assert not list((self.folder / "data/uploads").iterdir()), "an upload was left"
+        self.market.get(f"/v1/jobs/{job}/checksum")
+        self.phase("download", "down", lambda: self.download(job))
+        verified = self.market.client("verify", job, "--file", "got/output.zip")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        assert sorted(path.name for path in (self.folder / "got").iterdir()) == ["output.zip"]
+
+    def close(self):
+        self.proxy.close()
+        for process in self.market.miners.values():
+            process.kill()
+            process.wait()
+        if self.mounted:
+            self.market.end(self.market.coordinator)
+            subprocess.run(["umount", self.folder / "data"], check=True)
+        self.market.abandon()
+
+
+def main():
+    size = size_of(sys.argv[1] if len(sys.argv) > 1 else "48M")
+    every = float(os.environ.get("EVERY", 0.6 if size < 1 << 30 else 5))
+    rate = float(os.environ.get("RATE", 16e6 if size < 1 << 30 else 400e6))
+    print(f"transfers of {size:,} bytes at {rate / 1e6:.0f} MB/s a connection, cut every {every} s")
+    lane = Lane(size, every, rate)
+    try:
+        lane.run()
+    except BaseException:
+        for name in ("coordinator.err", "miner.log"):
+            path = lane.folder / name
+            if path.exists():
+                print(f"--- {name}\n" + path.read_text(errors="replace")[-3000:])
+        raise
+    finally:
+        lane.close()
+    print("transfers: passed")
+
+
+if __name__ == "__main__":
+    main()
