@@ -22,8 +22,6 @@ final class Market: Sendable {
   let packages: Packager
   let hub: PushHub
   let polling = PollingMiners()
-  /// The coordinator's own: receipts and manifests are signed with it.
-  let signingKey: Ed25519PrivateKey
   let blobGate = BlobGate()
   /// For file work that blocks.
   let blocking: NIOThreadPool
@@ -38,7 +36,6 @@ final class Market: Sendable {
     self.clock = clock
     self.log = log
     self.hub = hub
-    self.signingKey = signingKey
     self.blocking = blocking
     authenticator = Authenticator()
     dispatcher = Dispatcher(
