@@ -40,7 +40,7 @@ class Demo(unittest.TestCase):
         runs = [self.start() for _ in range(2)]
         ports = set()
         for process, log, temporary in runs:
-            process.wait(120)
+            process.wait(300)
             text = log.read_text()
             self.assertEqual(process.returncode, 0, text)
             for words in ("output.zip: OK", "result.txt", "Where to look next", "NO SANDBOX|jobs run in bubblewrap"):

@@ -22,6 +22,8 @@ final class RequestGuard: ChannelDuplexHandler {
   private let drainLimit: Int
   private let drainTimeout: TimeAmount
 
+  /// Requests that have come, at least their heads, and are not answered to the end.
+  private var outstanding = 0
   /// A request's body is still coming.
   private var isReceiving = false
   /// Its sender wants the connection closed after the answer.
@@ -53,6 +55,7 @@ final class RequestGuard: ChannelDuplexHandler {
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     switch unwrapInboundIn(data) {
     case .head(let head):
+      outstanding += 1
       isReceiving = true
       closesAfter = head.headerFields[.connection]?.lowercased() == "close"
       context.fireChannelRead(data)
@@ -87,6 +90,7 @@ final class RequestGuard: ChannelDuplexHandler {
     case .body: break
     case .end:
       isAnswering = false
+      outstanding -= 1
       if isReceiving { beginDraining(context) }
     }
     context.write(data, promise: promise)
@@ -122,6 +126,8 @@ final class RequestGuard: ChannelDuplexHandler {
     // Whoever reads the body must not take what came of it for the whole.
     defer { context.fireErrorCaught(error) }
     guard error is HTTPParserError, !isAnswering, !isOver, drained == nil else { return }
+    // An answer to an earlier request goes first; whoever gives it hears of the error and closes.
+    guard outstanding == (isReceiving ? 1 : 0) else { return }
     isOver = true
     let fault = RequestFault(error)
     context.write(wrapOutboundOut(.head(fault.head)), promise: nil)

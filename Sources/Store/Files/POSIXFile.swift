@@ -12,7 +12,9 @@ enum POSIXFile {
         try syncDirectory(parent(of: String(made.dropLast())))
         continue
       }
-      guard errno == EEXIST || isDirectory(made) else { throw .last("mkdir", made) }
+      // Looking whether it is there changes `errno`.
+      let code = errno
+      guard code == EEXIST || isDirectory(made) else { throw FileStoreError(code: code, "mkdir", made) }
     }
     guard isDirectory(path) else { throw .failed("mkdir \(path): there is a file of that name") }
   }
