@@ -131,7 +131,7 @@ class Accounts(AdminTest):
 
 class Rate(AdminTest):
     with_miner = False
-    options = ("--rate-limit", "20")
+    options = ("--rate-limit", "5")
 
     def test_one_key_is_limited_and_others_are_not(self):
         answers = [self.market.get("/v1/keys") for _ in range(40)]

@@ -91,14 +91,14 @@ class Protocol(RestTest):
         self.assertStale(first.fail(got))
         self.assertEqual(self.market.job(job)["result"], {"output": 1})
         evidence = self.refused(job)
-        self.assertEqual([(one["what"], one["try"]) for one in evidence],
-                         [("result", 1), ("failure", 1), ("result", 0), ("result", 0), ("result", 1), ("failure", 1)])
-        self.assertIn("another miner's", evidence[0]["reason"])
-        self.assertIn("completed", evidence[-1]["reason"])
+        self.assertEqual(sorted((one["what"], one["try"], one["reason"]) for one in evidence), [
+            ("failure", 1, "the lease is another miner's"), ("failure", 1, "the try has ended: completed"),
+            ("result", 0, "the token is none of this job's"), ("result", 0, "the token is none of this job's"),
+            ("result", 1, "the lease is another miner's"), ("result", 1, "the try has ended: completed")])
         self.assertTrue(all(len(one["sha256"]) == 64 for one in evidence))
         # The same again is counted, not kept again.
         self.assertStale(first.fail(got))
-        self.assertEqual([one["count"] for one in self.refused(job)], [1, 1, 1, 1, 1, 2])
+        self.assertEqual(sorted(one["count"] for one in self.refused(job)), [1, 1, 1, 1, 1, 2])
         self.assertEqual(second.result(got_other, {}).status_code, 200)
 
     def test_evidence_is_bounded(self):
@@ -151,35 +151,31 @@ class Protocol(RestTest):
         self.assertEqual((done["status"], done["tries_used"]), ("completed", 1))
 
     def test_two_pollers_one_job(self):
+        """Both wait each time a job comes; exactly one gets it."""
+        stop, given, jobs = threading.Event(), [], []
         miners = [RestMiner(self.market, f"racer{number}") for number in range(2)]
         for miner in miners:
             miner.register(capabilities={"labels": {"only": "racer"}})
-        rounds = 300
-        barrier, found = threading.Barrier(3), [[], []]
 
-        def race(number):
-            for _ in range(rounds):
-                barrier.wait(30)
-                got = miners[number].poll(0)
-                found[number].append(got)
-                barrier.wait(30)
+        def race(miner):
+            while not stop.is_set():
+                got = miner.poll(1)
                 if got:
-                    assert miners[number].result(got, {}).status_code == 200
+                    given.append((got["job_id"], got["try"]))
+                    assert miner.result(got, {}).status_code == 200
 
-        threads = [threading.Thread(target=race, args=(number, )) for number in range(2)]
+        threads = [threading.Thread(target=race, args=(miner, )) for miner in miners]
         for thread in threads:
             thread.start()
-        jobs = self.market.post("/v1/jobs:batch", {"jobs": [
-            {"payload": {"type": "x"}, "constraints": {"labels": {"only": "racer"}}}] * rounds}).json()["jobs"]
-        for _ in range(rounds):
-            barrier.wait(30)
-            barrier.wait(30)
-        for thread in threads:
-            thread.join(30)
-        given = [got["job_id"] for side in found for got in side if got]
-        self.assertEqual(len(given), len(set(given)))
-        self.assertGreater(len(given), rounds / 2)
-        self.market.post("/v1/jobs:cancel", {"ids": [job["job_id"] for job in jobs]})
+        try:
+            for _ in range(150):
+                jobs.append(self.payload(constraints={"labels": {"only": "racer"}}))
+                self.market.finished(jobs[-1])
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(20)
+        self.assertEqual(sorted(given), sorted((job, 1) for job in jobs))
 
     def test_several_miners_of_one_key(self):
         nameless, named = RestMiner(self.market), RestMiner(self.market, "named")
@@ -351,7 +347,7 @@ class Leases(RestTest):
         began = time.monotonic()
         self.market.restart()
         # The open poll did not hold the stop up.
-        self.assertLess(time.monotonic() - began, 10)
+        self.assertLess(time.monotonic() - began, 5)
         waiting.join(10)
         self.assertEqual(miner.heartbeat()["renewed"], [job])
         self.assertEqual(miner.result(got, {"output": "kept"}).status_code, 200)

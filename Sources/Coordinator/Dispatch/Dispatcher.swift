@@ -41,6 +41,9 @@ final class Dispatcher: Sendable {
     var cancels: [String: Seconds] = [:]
   }
 
+  /// The term of a REST miner's leases: its heartbeats come more seldom.
+  static func restTerm(_ term: Seconds) -> Seconds { Seconds(milliseconds: term.milliseconds * 2) }
+
   /// A claim gives at most this many jobs to one miner, so that one commit stays short.
   static let largestClaim = 256
 
@@ -64,15 +67,16 @@ final class Dispatcher: Sendable {
 
   /// Takes the leases of the rows back after a start; each lives a full term from now.
   func restore() async throws {
-    let (held, canceling) = try await store.read { market in
+    let (held, polling, canceling) = try await store.read { market in
       let held = try market.heldTries()
+      let polling = Set(try market.miners().filter(\.isPolling).map(\.id))
       let canceling = try held.compactMap { attempt -> (String, Seconds)? in
         guard let job = try market.job(attempt.job), job.state == .canceling, let cancel = job.cancel else {
           return nil
         }
         return (attempt.leaseHash, cancel.grace)
       }
-      return (held, canceling)
+      return (held, polling, canceling)
     }
     let now = clock.monotonic
     state.withLock { state in
@@ -80,7 +84,7 @@ final class Dispatcher: Sendable {
       for attempt in held {
         state.leases.grant(
           hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner, token: nil,
-          at: now)
+          term: polling.contains(attempt.miner) ? Self.restTerm(state.leases.term) : nil, at: now)
       }
     }
     if !held.isEmpty { log.info("re-attached running jobs", metadata: ["count": "\(held.count)"]) }

@@ -90,13 +90,13 @@ extension Market {
   }
 
   /// The miner gave an assignment back unstarted.
-  func refuse(_ lease: LeaseTable.Lease, reason: String) async throws {
+  func refuse(_ lease: LeaseTable.Lease, reason: String, backoff: Seconds = Seconds(1)) async throws {
     let (now, fee) = (clock.now, configuration.fee)
     do {
       let job = try await store.write { market in
         try EndTry(
           leaseHash: lease.hash, miner: lease.miner, end: .refused(reason: String(reason.prefix(512))),
-          backoff: Seconds(1), fee: fee, now: now
+          backoff: backoff, fee: fee, now: now
         ).run(in: market)
       }
       settle(job, lease: lease, hasFiles: false)

@@ -161,6 +161,11 @@ final class PollWaiter: Sendable {
 
   var isWaiting: Bool { state.withLock { if case .waiting = $0 { true } else { false } } }
 
+  /// What it was answered with; nil before, and when there was no work.
+  var assignment: Assignment? {
+    state.withLock { if case .resolved(let assignment) = $0 { assignment } else { nil } }
+  }
+
   /// False when it was answered before.
   @discardableResult
   func resolve(_ assignment: Assignment?) -> Bool {

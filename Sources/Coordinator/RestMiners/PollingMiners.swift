@@ -29,10 +29,13 @@ final class PollingMiners: Sendable {
     -> PollingMiner
   {
     let miner = known.withLock { known in
-      known[record.id]?.miner
-        ?? PollingMiner(id: record.id, keyHash: identity.keyHash, clock: market.clock) { [weak market] assignment in
-          Task { await market?.giveBack(assignment) }
-        }
+      if let miner = known[record.id]?.miner { return miner }
+      let miner = PollingMiner(id: record.id, keyHash: identity.keyHash, clock: market.clock) {
+        [weak market] assignment in
+        Task { await market?.giveBack(assignment) }
+      }
+      known[record.id] = (miner, 0)
+      return miner
     }
     miner.heard(keyHash: identity.keyHash)
     for (attempt, job) in held where !miner.knows(attempt.leaseHash) {
@@ -73,7 +76,8 @@ extension Market {
     guard let lease = dispatcher.lease(token: assignment.lease) else { return }
     polling[lease.miner]?.ended(lease.hash)
     do {
-      try await refuse(lease, reason: "the assignment reached no poll of the miner")
+      try await refuse(
+        lease, reason: "the assignment reached no poll of the miner", backoff: Seconds(milliseconds: 0))
     } catch {
       // The lease runs out by itself.
       log.error("can't give an assignment back", metadata: ["job": "\(lease.job)", "error": "\(error)"])

@@ -116,7 +116,7 @@ struct PollingMinerTests {
     clock.advance(by: Seconds(milliseconds: 1))
     #expect(miner.hasTimedOut("h1"))
     #expect(miner.answer(leases: [lease(1)], cancels: [:]).stop == [Fixture.id(JobKind.self, 1)])
-    clock.advance(by: CancelRequest.defaultGrace + Seconds(1))
+    clock.advance(by: Seconds(CancelRequest.defaultGrace.whole + 1))
     #expect(miner.answer(leases: [lease(1)], cancels: [:]).renew.isEmpty)
   }
 
