@@ -5,6 +5,7 @@ import JSON
 import Logging
 import Marketplace
 import NIOCore
+import ServiceLifecycle
 import Store
 import Wire
 
@@ -16,7 +17,7 @@ struct RestMinerRoutes {
   func add(to router: Router<AppContext>) {
     router.post("/v1/miners/register") { request, _ in try await register(request) }
     router.post("/v1/miners/heartbeat") { request, _ in try await heartbeat(request) }
-    router.post("/v1/miners/poll") { request, _ in try await poll(request) }
+    router.post("/v1/miners/poll") { request, context in try await poll(request, context) }
     router.post("/v1/miners/:id/result") { request, context in
       try await end(request, context, .result) { try MinerReport(result: $0, header: $1) }
     }
@@ -135,7 +136,7 @@ extension RestMinerRoutes {
 
 extension RestMinerRoutes {
   /// A real long poll: 200 with a job as soon as there is one, else 204 when the time is over.
-  private func poll(_ request: Request) async throws -> Response {
+  private func poll(_ request: Request, _ context: AppContext) async throws -> Response {
     let identity = try market.authenticator.require(.miner, key: request.apiKey)
     let bytes = try await request.bytes(limit: market.configuration.bodyLimit)
     let wish = try PollRequest(try Request.json(bytes, isOptional: true))
@@ -150,12 +151,11 @@ extension RestMinerRoutes {
     }
     market.dispatcher.wake()
     let limit = max(wish.wait, Self.shortestWait)
-    // Throws when the client has gone.
-    let isConnected = (try? await request.body.whileConnected { await wait(waiter, limit) }) != nil
-    waiter.resolve(nil)
+    let hasGone = context.peerHasGone(atOnce: { waiter.resolve(nil) })
+    await wait(waiter, limit)
     miner.remove(waiter)
     guard let assignment = waiter.assignment else { return Response(status: .noContent) }
-    guard isConnected else {
+    guard !hasGone.isSet else {
       await market.giveBack(assignment)
       return Response(status: .noContent)
     }
@@ -170,7 +170,12 @@ extension RestMinerRoutes {
       group.addTask { [clock = market.clock] in
         if (try? await clock.sleep(for: limit)) != nil { waiter.resolve(nil) }
       }
-      _ = await waiter.value()
+      // A stopping coordinator waits for its requests: this one must not keep it.
+      _ = await withGracefulShutdownHandler {
+        await waiter.value()
+      } onGracefulShutdown: {
+        waiter.resolve(nil)
+      }
       group.cancelAll()
     }
   }
@@ -238,13 +243,6 @@ extension RestMinerRoutes {
       throw MarketError.staleLease
     case .incomplete(let what, _): throw Problem(409, "incomplete", what, retryAfter: 1)
     }
-  }
-}
-
-extension RequestBody {
-  /// Runs `body`, and cancels it when the client closes its connection.
-  fileprivate func whileConnected(_ body: () async -> Void) async throws {
-    try await consumeWithCancellationOnInboundClose { _ in await body() }
   }
 }
 

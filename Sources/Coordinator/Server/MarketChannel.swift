@@ -48,6 +48,7 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
 
   private func addHTTP(to channel: any Channel, logger: Logger) throws -> Kind {
     let operations = channel.pipeline.syncOperations
+    try operations.addHandler(PeerWatch())
     try operations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
     try operations.addHandler(RequestGuard(drainLimit: drainLimit, drainTimeout: drainTimeout))
     try operations.addHandler(
