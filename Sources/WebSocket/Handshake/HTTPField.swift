@@ -5,9 +5,10 @@ public struct HTTPField: Hashable, Sendable {
   /// Without white space around it.
   public var value: String
 
+  /// - Parameter value: blanks around it are no part of it (RFC 9112 §5); NIO's decoder leaves those behind it.
   public init(_ name: String, _ value: String) {
     self.name = name
-    self.value = value
+    self.value = value.trimmedOfBlanks
   }
 
   /// Safe to write: a token as the name, no control characters but tab in the value (RFC 9110 §5.5). Keeps callers'
