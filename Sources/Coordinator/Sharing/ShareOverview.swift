@@ -30,7 +30,8 @@ struct ShareOverview: Sendable {
   let files: [File]
   let fileCount: Int
 
-  init(share: ShareRecord, job: Job, package: PackageRecord) {
+  /// - manifest: the package's, as JSON.
+  init(share: ShareRecord, job: Job, package: PackageRecord, manifest: [UInt8]) {
     jobID = job.id
     title = job.specification.name ?? job.id.rawValue
     status = job.state
@@ -39,7 +40,7 @@ struct ShareOverview: Sendable {
     downloadsLeft = share.downloadsLeft
     packageSize = package.size
     packageSHA256 = package.sha256
-    let entries = (try? JSONParser.parse(Array(package.manifest.utf8)))?["entries"]?.array ?? []
+    let entries = (try? JSONParser.parse(manifest))?["entries"]?.array ?? []
     fileCount = entries.count
     files = entries.prefix(Self.fileLimit).compactMap { entry in
       guard let path = entry["path"]?.string, let size = entry["size"]?.integer, let sha256 = entry["sha256"]?.string

@@ -81,7 +81,9 @@ struct SharedRoutes {
   private func overview(_ request: Request, _ opened: Opened) async throws -> Response {
     let opened = try unused(opened)
     let package = try await market.packages.package(of: opened.job.id)
-    let overview = ShareOverview(share: opened.share, job: opened.job, package: package)
+    let job = opened.job
+    let manifest = try await market.whileHere(job.id) { try await market.results.manifest(job.id) }
+    let overview = ShareOverview(share: opened.share, job: job, package: package, manifest: manifest)
     let path = request.uri.path
     guard !request.wantsPage else { return SharePage.response(overview, path: path) }
     let token = path.split(separator: "/").last.map(String.init) ?? ""

@@ -84,7 +84,8 @@ struct CacheDirectory: Sendable {
   private func entries() throws -> [Entry] {
     guard let folder = opendir(directory) else { throw FileError(path: directory, operation: "list", code: errno) }
     defer { closedir(folder) }
-    return DirectoryEntries.names(in: folder, limit: .max).compactMap(\.self).compactMap { name in
+    return DirectoryEntries.names(in: folder, limit: .max).compactMap { bytes -> Entry? in
+      guard let name = String(validating: bytes, as: UTF8.self) else { return nil }
       let hex = name.hasSuffix(Self.partSuffix) ? String(name.dropLast(Self.partSuffix.count)) : name
       var status = stat()
       guard let digest = SHA256Digest(hex: hex), lstat(directory + "/" + name, &status) == 0 else { return nil }
