@@ -129,13 +129,12 @@ import WebSocket
       host: "server.example.com", target: "/chat", nonce: Array("the sample nonce".utf8),
       subprotocols: ["chat", "superchat"], deflate: DeflateConfiguration())
     let handler = ClientHandshakeHandler(handshake: handshake, promise: promise) { agreement, channel in
-      ChannelCarrier(
-        WebSocketEndpoint(
-          role: .client, configuration: Shared(WebSocketConfiguration()),
-          connection: WebSocketConnection(
-            eventLoop: channel.eventLoop, remoteAddress: nil, subprotocol: agreement.subprotocol,
-            compression: agreement.deflate),
-          resources: LoopResources(eventLoop: channel.eventLoop), session: JournalSession(Journal())))
+      WebSocketEndpoint(
+        role: .client, configuration: Shared(WebSocketConfiguration()),
+        connection: WebSocketConnection(
+          eventLoop: channel.eventLoop, remoteAddress: nil, subprotocol: agreement.subprotocol,
+          compression: agreement.deflate),
+        resources: LoopResources(eventLoop: channel.eventLoop), session: JournalSession(Journal()))
     }
     try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     try channel.pipeline.syncOperations.addHandler(handler)
