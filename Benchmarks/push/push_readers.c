@@ -105,7 +105,7 @@ static double settle(void) {
     int missing = 0;
     for (int index = 0; index < options.resume; index++) missing += reader_at(index)->stage != OPEN;
     ends(&lowest, &highest);
-    if (!missing && lowest == highest && highest == before) break;
+    if (!missing && highest && lowest == highest && highest == before) break;
     before = highest;
   }
   return since(start);

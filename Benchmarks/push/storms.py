@@ -93,7 +93,7 @@ def market(bench):
         for _ in range(1 if bench.quick else 5):
             figures.append(bench.load(
                 house.port, watchers, "--path", "/v1/jobs/ws", "--header", f"X-Api-Key: {house.key}", "--time-key", "t=",
-                "--server", house.coordinator.pid, "--warm", 1, "--seconds", 2, check=False))
+                "--server", house.coordinator.pid, "--warm", 5, "--seconds", 2, check=False))
             require(figures[-1], watchers)
         miner.stop()
         thread.join()

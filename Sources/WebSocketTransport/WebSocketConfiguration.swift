@@ -26,7 +26,7 @@ public struct WebSocketConfiguration: Sendable {
   /// does not take. Default true.
   public var sendsDirectly: Bool
   /// A server's upgraded socket leaves its NIO channel for an event loop of our own where nothing stands between (no
-  /// TLS): a connection costs a tenth of the memory then. Default true.
+  /// TLS): a connection costs about half the memory then. Default true.
   public var leavesChannel: Bool
   /// Bytes that the kernel may hold unsent for a socket that left its channel. Default 128 KiB. Without it a thousand
   /// peers that do not read take gigabytes, and then the kernel slows everybody down.
