@@ -167,17 +167,20 @@ import Wire
       }
       if isCut { cuts += 1 } else { isOver = true }
       for message in socket.messages {
+        if case .log(let piece) = message {
+          // Not through the reducer: after the end it leaves the rest of the logs to REST.
+          switch logs.take(piece) {
+          case .emit(let rest): written[rest.stream, default: []] += rest.data
+          case .drop: break
+          case .missing(let range): Issue.record("log bytes \(range) are missing, seed \(seed)")
+          }
+          continue
+        }
         for output in reducer.take(message) {
           switch output {
           case .status(let status):
             #expect(states.updateValue(status.status, forKey: status.sequence) == nil, "repeated, seed \(seed)")
-          case .log(let piece):
-            switch logs.take(piece) {
-            case .emit(let rest): written[rest.stream, default: []] += rest.data
-            case .drop: break
-            case .missing(let range): Issue.record("log bytes \(range) are missing, seed \(seed)")
-            }
-          case .ended: break
+          case .ended, .progress: break
           default: Issue.record("\(output), seed \(seed)")
           }
         }
