@@ -34,18 +34,20 @@ struct AccountOperationTests {
   }
 
   @Test(
-    arguments: [(.free, .pro, true), (.pro, .enterprise, true), (.pro, .free, false), (.free, .free, false)]
-      as [(Plan, Plan, Bool)])
-  func `a plan is changed`(from: Plan, to: Plan, isUpgrade: Bool) async throws {
+    arguments: [(.free, .pro), (.pro, .enterprise), (.pro, .free), (.free, .free)] as [(Plan, Plan)])
+  func `a plan is changed`(from: Plan, to: Plan) async throws {
     try await withFixture { fixture in
       let account = fixture.maker.account("x", plan: from)
       try await fixture.store.write { try $0.save(account) }
-      let outcome = try await fixture.store.write { try PlanChange(account: account.id, plan: to).run(in: $0) }
-      #expect(outcome.isUpgrade == isUpgrade && outcome.former == from)
+      let now = fixture.clock.now
+      let changed = try await fixture.store.write {
+        try PlanChange(account: account.id, plan: to, now: now).run(in: $0)
+      }
+      #expect(changed.plan == to)
       #expect(try await fixture.store.read { try $0.account(account.id) }?.plan == to)
       let unknown: AccountID = fixture.maker.id()
       await #expect(throws: MarketError.accountNotFound) {
-        try await fixture.store.write { try PlanChange(account: unknown, plan: to).run(in: $0) }
+        try await fixture.store.write { try PlanChange(account: unknown, plan: to, now: now).run(in: $0) }
       }
     }
   }

@@ -62,8 +62,8 @@ struct PurgeTests {
         for number in 0..<25 {
           try market.save(ArtifactRecord(job: job.id, tryNumber: 1, path: "\(number)", size: 1, sha256: "s"))
         }
-        try market.save(PackageRecord(job: job.id, size: 70, sha256: "p", manifest: "{}", createdAt: Maker.start))
-        try market.save(PackageRecord(job: other.id, size: 5, sha256: "q", manifest: "{}", createdAt: Maker.start))
+        try market.save(PackageRecord(job: job.id, size: 70, sha256: "p", createdAt: Maker.start))
+        try market.save(PackageRecord(job: other.id, size: 5, sha256: "q", createdAt: Maker.start))
       }
       let account = fixture.account.id
       #expect(try await fixture.store.read { try $0.totals(account: account).stored } == 75)

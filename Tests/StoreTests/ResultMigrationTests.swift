@@ -11,7 +11,7 @@ struct ResultMigrationTests {
     let blob = String(repeating: "a", count: 64)
     try await fixture.store.write { try $0.save(BlobRecord(sha256: blob, size: 3, createdAt: Maker.start)) }
     let jobs = [try await fixture.run(), try await fixture.run(), try await fixture.ended(inputs: [blob])]
-    let package = PackageRecord(job: jobs[0].id, size: 70, sha256: "p", manifest: "{}", createdAt: Maker.start)
+    let package = PackageRecord(job: jobs[0].id, size: 70, sha256: "p", createdAt: Maker.start)
     try await fixture.store.write { try $0.save(package) }
     let account = fixture.account.id
     let before = try await fixture.store.read { try $0.totals(account: account) }
