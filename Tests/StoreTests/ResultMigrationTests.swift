@@ -17,7 +17,7 @@ struct ResultMigrationTests {
     let before = try await fixture.store.read { try $0.totals(account: account) }
     #expect(before.completed == 2 && before.runTime == 4_000 && before.stored == 70 && before.spent > .zero)
     try await fixture.store.close()
-    // Takes the fourth step back, as if it had not been made.
+    // Takes the fourth step and the fifth back, as if they had not been made.
     let path = fixture.folder.path + "/market.db"
     let queue = try DatabaseQueue(path: path)
     try await queue.write { database in
@@ -26,7 +26,10 @@ struct ResultMigrationTests {
           DROP TABLE shares; DROP TABLE purges; DROP TABLE retention_extensions; DROP TABLE job_inputs;
           DROP TABLE blob_removals; DROP TABLE account_totals; DROP INDEX blobs_used;
           ALTER TABLE blobs DROP COLUMN used_at;
-          DELETE FROM grdb_migrations WHERE identifier = '4'; PRAGMA user_version = 3;
+          ALTER TABLE packages ADD COLUMN manifest TEXT NOT NULL DEFAULT '';
+          ALTER TABLE miners DROP COLUMN public_key; ALTER TABLE tries DROP COLUMN miner_key;
+          ALTER TABLE tries DROP COLUMN miner_signature;
+          DELETE FROM grdb_migrations WHERE identifier IN ('4', '5'); PRAGMA user_version = 3;
           """)
     }
     try queue.close()

@@ -73,11 +73,11 @@ struct BlobCacheTests {
   @Test func `the second job costs no request, after a restart too`() async throws {
     let bytes = Array("input".utf8)
     let folder = try TemporaryFolder()
-    try await with([bytes], folder: folder) { fetcher, folder, server in
+    try await with([bytes], folder: folder) { fetcher, folder, server throws in
       for _ in 0..<3 { #expect(try await job(fetcher, folder, [input(bytes)]) == [Data(bytes)]) }
       #expect(server.requests.count == 1)
     }
-    try await with([], folder: folder) { fetcher, folder, server in
+    try await with([], folder: folder) { fetcher, folder, server throws in
       #expect(try await job(fetcher, folder, [input(bytes)]) == [Data(bytes)])
       #expect(server.requests.isEmpty)
     }
@@ -85,7 +85,7 @@ struct BlobCacheTests {
 
   @Test func `jobs at once share one fetch`() async throws {
     let bytes = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
-    try await with([bytes]) { fetcher, folder, server in
+    try await with([bytes]) { fetcher, folder, server throws in
       try await withThrowingTaskGroup(of: [Data].self) { group in
         for _ in 0..<8 { group.addTask { try await job(fetcher, folder, [input(bytes)]) } }
         for try await found in group { #expect(found == [Data(bytes)]) }
@@ -96,7 +96,7 @@ struct BlobCacheTests {
 
   @Test func `a job can't change what others get`() async throws {
     let bytes = Array("input".utf8)
-    try await with([bytes]) { fetcher, folder, server in
+    try await with([bytes]) { fetcher, folder, server throws in
       let place = folder.path + "/one"
       try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
       try await fetcher.fetch([input(bytes)], into: place)
@@ -108,7 +108,7 @@ struct BlobCacheTests {
 
   @Test func `damage on the disk is found and mended`() async throws {
     let bytes = Array("input".utf8)
-    try await with([bytes]) { fetcher, folder, server in
+    try await with([bytes]) { fetcher, folder, server throws in
       _ = try await job(fetcher, folder, [input(bytes)])
       try Data("inpux".utf8).write(to: URL(filePath: folder.path + "/cache/" + SHA256.hash(bytes).hex))
       #expect(try await job(fetcher, folder, [input(bytes)]) == [Data(bytes)])
@@ -118,7 +118,7 @@ struct BlobCacheTests {
 
   @Test func `what was not used longest goes first, at the limit nothing`() async throws {
     let files = (0..<4).map { number in [UInt8](repeating: UInt8(number), count: 100) }
-    try await with(files, limit: 300) { fetcher, folder, server in
+    try await with(files, limit: 300) { fetcher, folder, server throws in
       for file in files.prefix(3) { _ = try await job(fetcher, folder, [input(file)]) }
       #expect(try kept(folder).count == 3)
       _ = try await job(fetcher, folder, [input(files[0])])
@@ -145,7 +145,7 @@ struct BlobCacheTests {
       try FileManager.default.createDirectory(atPath: folder.path + "/cache", withIntermediateDirectories: true)
       try Data(isDamaged ? [UInt8](repeating: 0, count: 60_000) : Array(bytes.prefix(60_000)))
         .write(to: URL(filePath: part))
-      try await with([bytes], folder: folder) { fetcher, folder, server in
+      try await with([bytes], folder: folder) { fetcher, folder, server throws in
         #expect(try await job(fetcher, folder, [input(bytes)]) == [Data(bytes)])
         #expect(server.requests.map { $0.headers["range"] } == ["bytes=60000-"] + (isDamaged ? [nil] : []))
         #expect(try kept(folder) == [SHA256.hash(bytes).hex])
