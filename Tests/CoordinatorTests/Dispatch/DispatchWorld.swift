@@ -24,6 +24,8 @@ final class DispatchWorld {
     }
 
     func replace() {}
+    func dismiss(_ reason: MinerDismissal) {}
+    var keyHash: String { "" }
 
     /// What came since the last call.
     func take() -> [Assignment] {

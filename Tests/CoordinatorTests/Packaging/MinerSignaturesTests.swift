@@ -17,7 +17,7 @@ struct MinerSignaturesTests {
     let job = try #require(JobID("job_01kgdzvwg0abcdefghjkmnpqrs"))
     let lease = LeaseTable.Lease(
       hash: "h", job: job, tryNumber: 1, miner: try #require(MinerID("miner_01kgdzvwg0abcdefghjkmnpqrs")),
-      deadline: MonotonicTime(milliseconds: 0), token: nil)
+      term: Seconds(15), deadline: MonotonicTime(milliseconds: 0), token: nil)
     var report = TryReport(lease: "lt")
     report.artifacts = [
       ArtifactFact(path: "a/b", size: 3, sha256: SHA256.hash([1, 2, 3]).hex),

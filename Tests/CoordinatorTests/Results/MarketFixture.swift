@@ -35,7 +35,7 @@ final class MarketFixture: Sendable {
     configuration.dataDirectory = folder
     configuration.diskFloor = 0
     market = Market(
-      configuration: configuration, store: store, files: files, clock: clock, signingKey: try .generate(),
+      configuration: configuration, store: store, files: files, clock: clock, signingKeys: SigningKeys(try .generate()),
       hub: PushHub(source: TestSource(), clock: clock, lastSequence: 0), blocking: blocking, log: log)
     var random = SeededGenerator(seed: 1)
     let new = Account(
@@ -99,7 +99,7 @@ final class MarketFixture: Sendable {
     try half.append(Array("o".utf8), at: 0)
     half.close()
     try files.writePackage(id) { _ = write($0, "zip", 3) }
-    let package = PackageRecord(job: id, size: 3, sha256: digests[0].hex, manifest: "{}", createdAt: clock.now)
+    let package = PackageRecord(job: id, size: 3, sha256: digests[0].hex, createdAt: clock.now)
     return try await store.write { store in
       try store.save(package)
       guard let job = try store.job(id) else { throw MarketError.jobNotFound }

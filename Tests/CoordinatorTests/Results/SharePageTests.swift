@@ -17,9 +17,9 @@ struct SharePageTests {
       id: ShareID(at: now, using: &random), tokenHash: "hash", grantSecret: [1], job: job.id, account: job.account,
       createdAt: now, expiresAt: now + .days(7), maximumDownloads: 5, downloads: 2)
     let entries = paths.map { #"{"path":"\#($0)","sha256":"ab","size":1536}"# }.joined(separator: ",")
-    let package = PackageRecord(
-      job: job.id, size: 10, sha256: "cd", manifest: "{\"entries\":[\(entries)]}", createdAt: now)
-    return ShareOverview(share: share, job: job, package: package)
+    let package = PackageRecord(job: job.id, size: 10, sha256: "cd", createdAt: now)
+    return ShareOverview(
+      share: share, job: job, package: package, manifest: Array("{\"entries\":[\(entries)]}".utf8))
   }
 
   @Test func `names can't break out of the page`() {
