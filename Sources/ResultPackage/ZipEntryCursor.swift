@@ -57,15 +57,16 @@ public final class ZipEntryCursor {
     self.stream = stream
     var filled = 0
     while filled < buffer.count {
-      if input.isEmpty {
+      if input.isEmpty, consumed < entry.compressedSize {
         let count = Int(min(UInt64(Self.inputSize), entry.compressedSize - consumed))
-        guard count > 0 else { throw ZipRefusal.corruptData(name: entry.name) }
         input = try source.bytes(at: entry.dataOffset + consumed, count: count)[...]
         consumed += UInt64(count)
       }
-      guard let step = try stream.step(&input, into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])) else {
-        throw ZipRefusal.corruptData(name: entry.name)
-      }
+      // When all input is taken, zlib may still hold bytes that found no room before.
+      let isLast = input.isEmpty
+      guard let step = try stream.step(&input, into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])),
+        step > 0 || !isLast
+      else { throw ZipRefusal.corruptData(name: entry.name) }
       filled += step
     }
     position += UInt64(filled)

@@ -102,7 +102,7 @@ struct LedgerRandomTests {
       for _ in 0..<20 {
         player = try await fixture.store.write { [player] market in
           var player = player
-          for _ in 0..<5_000 { try player.step(market) }
+          for _ in 0..<500 { try player.step(market) }
           return player
         }
         let (report, balance) = try await fixture.store.read { [account = fixture.account.id.rawValue] market in

@@ -29,7 +29,7 @@ import Testing
     }
   }
 
-  @Test(arguments: 0..<40) func memoryEqualsTheRows(_ seed: UInt64) async throws {
+  @Test(arguments: 0..<12) func memoryEqualsTheRows(_ seed: UInt64) async throws {
     try await withFixture(seed: seed) { fixture in
       var random = SeededGenerator(seed: seed)
       let world = World(seed: seed + 1_000, first: fixture.account)

@@ -116,7 +116,8 @@ import WebSocket
       }
       try await peer.send(Array(upgradeRequest.utf8) + clientFrame(0x81, [0x61]))
       try await expectEcho(peer)
-      #expect(setting.log.withLockedValue { $0 } == ["/plain", "/post", "leaving"])
+      // The handlers behind may know already that the socket has left them.
+      #expect(setting.log.withLockedValue { $0.prefix(3) } == ["/plain", "/post", "leaving"])
       try await peer.send(clientFrame(0x88, [0x03, 0xE8]))
       #expect(await peer.readToEnd() == [0x88, 2, 0x03, 0xE8])
       #expect(try await setting.journal.closed().cause == .peer)

@@ -13,7 +13,7 @@ struct ByteRangeTests {
     #expect(ByteRange.parse(header)?.first?.resolve(size: size) == expected)
   }
 
-  @Test(arguments: ["bytes=10-", "bytes=10-12", "bytes=-0"]) func `nothing of the file`(header: String) {
+  @Test(arguments: ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999-"]) func `nothing of the file`(header: String) {
     #expect(ByteRange.parse(header).map { $0[0].resolve(size: 10) } == .some(nil))
   }
 
@@ -21,7 +21,7 @@ struct ByteRangeTests {
 
   @Test(arguments: [
     "", "bytes", "bytes=", "bytes=a-b", "bytes=3-2", "items=0-1", "bytes=1", "bytes=--1", "bytes=1-2-3",
-    "bytes=99999999999999999999-", "bytes=,",
+    "bytes=,",
   ])
   func `what is no range is ignored`(header: String) { #expect(ByteRange.parse(header) == nil) }
 

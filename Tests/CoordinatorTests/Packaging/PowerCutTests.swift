@@ -89,8 +89,8 @@ struct PowerCutTests {
       (0...steps.count).contains { count in
         Disk.outcomes(of: Array(steps[..<count]), existing: ["/d/artifact"]).contains { disk in
           let committed = steps[..<count].contains(.commit)
-          if let file = disk.names["/d/p/package"] { return !disk.isWhole(file) }
-          return committed || disk.names["/d/artifact"] == nil
+          if let file = disk.names["/d/p/package"], !disk.isWhole(file) { return true }
+          return disk.names[committed ? "/d/p/package" : "/d/artifact"] == nil
         }
       }
     }
