@@ -51,7 +51,7 @@ class Accounts(AdminTest):
         self.assertEqual(changed["plan"], "enterprise")
         own = self.call("GET", "/v1/account", key=key).json()
         self.assertEqual((own["plan"], own["retention_days"]), ("enterprise", 90))
-        self.assertEqual(own["quota"]["pending_jobs_limit"], 10_000_000)
+        self.assertEqual(own["quota"]["active_jobs_limit"], 10_000_000)
 
     def test_a_key_is_shown_once(self):
         _, key, key_id = self.account("once")

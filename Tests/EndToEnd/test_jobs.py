@@ -286,7 +286,7 @@ class Package(MarketTest):
 
     def test_manifest_is_signed(self):
         manifest = self.market.get(f"/v1/jobs/{self.done}/manifest").json()
-        self.assertEqual([one["signer"] for one in manifest["signatures"]], ["coordinator"])
+        self.assertEqual([one["signer"] for one in manifest["signatures"]], ["coordinator", "miner"])
 
     def keys(self):
         path = self.market.folder / "keys.json"

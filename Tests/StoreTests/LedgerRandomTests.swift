@@ -113,7 +113,7 @@ struct LedgerRandomTests {
         #expect(balance.amount == -spent && balance.lines == player.charged.count, "seed \(seed)")
         #expect(report.charged == spent, "seed \(seed)")
       }
-      #expect(player.charged.count > 1_000, "seed \(seed)")
+      #expect(player.charged.count > 100, "seed \(seed)")
     }
   }
 }

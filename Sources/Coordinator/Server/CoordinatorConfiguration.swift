@@ -50,8 +50,8 @@ public struct CoordinatorConfiguration: Sendable {
   /// Space kept back, so that cancels, the end of leases and the end of running jobs find room on a full disk. 0 keeps
   /// none. Default 64 MiB; never more than ``diskFloor``.
   public var diskReserve: Int64 = 64 * 1024 * 1024
-  /// Longest request target (path and query). Default 16 KiB; longer ones get 414.
-  public var targetLimit = 16 * 1024
+  /// Longest request target (path and query). Default 8 KiB; longer ones get 414.
+  public var targetLimit = 8 * 1024
   /// Bytes of a refused request's body that are still read, so that its sender gets to the answer. Default 64 MiB; more
   /// cuts the connection.
   public var drainLimit = 64 * 1024 * 1024

@@ -137,7 +137,13 @@ actor BlobCache {
       // Room for the job before room for jobs to come.
       let used = Set(users.keys)
       try await NIOThreadPool.singleton.runIfActive { try directory.evict(to: 0, keeping: used) }
-      try await receive(digest, name: name, deadline: deadline)
+      do {
+        try await receive(digest, name: name, deadline: deadline)
+      } catch let error as FileError where error.code == ENOSPC || error.code == EDQUOT {
+        // It will not fit: what came of it must not fill the disk for others.
+        unlink(directory.partPath(digest))
+        throw error
+      }
     }
     let used = Set(users.keys).union([digest])
     try await NIOThreadPool.singleton.runIfActive { try directory.evict(to: directory.limit, keeping: used) }
