@@ -13,7 +13,9 @@ struct ByteRangeTests {
     #expect(ByteRange.parse(header)?.first?.resolve(size: size) == expected)
   }
 
-  @Test(arguments: ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999-"]) func `nothing of the file`(header: String) {
+  @Test(arguments: ["bytes=10-", "bytes=10-12", "bytes=-0", "bytes=99999999999999999999-"]) func `nothing of the file`(
+    header: String
+  ) {
     #expect(ByteRange.parse(header).map { $0[0].resolve(size: 10) } == .some(nil))
   }
 
