@@ -14,19 +14,13 @@ protocol MinerLink: AnyObject, Sendable {
 
 /// Brings pending jobs to miners with free slots, and keeps the leases.
 ///
-/// The decisions stand in ``Fleet`` and ``LeaseTable``; this class holds them under one lock that is never held across
-/// a wait. One task (``run()``) claims; everybody else only wakes it.
+/// The decisions stand in ``DispatchState``; this class holds it under one lock that is never held across a wait. One
+/// task (``run()``) claims; everybody else only wakes it.
 final class Dispatcher: Sendable {
   private struct State {
-    var fleet = Fleet()
-    var leases: LeaseTable
+    var decisions: DispatchState
     var links: [MinerID: any MinerLink] = [:]
-    /// Leases that end at the miner while their cancel has not been sent, with the grace.
-    var cancels: [String: Seconds] = [:]
   }
-
-  /// A claim gives at most this many jobs to one miner, so that one commit stays short.
-  static let largestClaim = 256
 
   private let state: Mutex<State>
   private let store: any MarketStore
@@ -39,7 +33,7 @@ final class Dispatcher: Sendable {
     self.store = store
     self.clock = clock
     self.log = log
-    state = Mutex(State(leases: LeaseTable(term: leaseTerm)))
+    state = Mutex(State(decisions: DispatchState(leaseTerm: leaseTerm)))
     (wakeups, wakeup) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
@@ -48,25 +42,9 @@ final class Dispatcher: Sendable {
 
   /// Takes the leases of the rows back after a start; each lives a full term from now.
   func restore() async throws {
-    let (held, canceling) = try await store.read { market in
-      let held = try market.heldTries()
-      let canceling = try held.compactMap { attempt -> (String, Seconds)? in
-        guard let job = try market.job(attempt.job), job.state == .canceling, let cancel = job.cancel else {
-          return nil
-        }
-        return (attempt.leaseHash, cancel.grace)
-      }
-      return (held, canceling)
-    }
+    let held = try await store.read { try DispatchState.Held.all(in: $0) }
     let now = clock.monotonic
-    state.withLock { state in
-      for (hash, grace) in canceling { state.cancels[hash] = grace }
-      for attempt in held {
-        state.leases.grant(
-          hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: attempt.miner, token: nil,
-          at: now)
-      }
-    }
+    state.withLock { $0.decisions.restore(held, at: now) }
     if !held.isEmpty { log.info("re-attached running jobs", metadata: ["count": "\(held.count)"]) }
   }
 
@@ -88,74 +66,47 @@ final class Dispatcher: Sendable {
 
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
   private func claimOnce() async throws -> Bool {
-    let available = state.withLock { $0.fleet.available }
+    let available = state.withLock { $0.decisions.fleet.available }
     guard !available.isEmpty else { return false }
-    let classes = try await store.read { try $0.pendingClasses() }.filter { $0.ready > 0 }
-    guard !classes.isEmpty else { return false }
+    let classes = try await store.read { try $0.pendingClasses() }
     var hasPlaced = false
-    for member in available {
-      let fitting = classes.filter { $0.requirements.missing(in: member.record.offer).isEmpty }.map(\.id)
-      guard !fitting.isEmpty else { continue }
-      hasPlaced = try await claim(for: member, classes: fitting) || hasPlaced
+    for opening in DispatchState.openings(for: available, classes: classes) {
+      hasPlaced = try await claim(opening) || hasPlaced
     }
     return hasPlaced
   }
 
-  private func claim(for member: Fleet.Member, classes: [Int64]) async throws -> Bool {
-    let miner = member.record.id
-    let leases = (0..<min(member.freeSlots, Self.largestClaim)).map { _ in LeaseToken.make() }
-    let now = clock.now
-    let claimed = try await store.write { market in
-      try Claim(miner: miner, classes: classes, leases: leases, now: now).run(in: market)
+  private func claim(_ opening: DispatchState.Opening) async throws -> Bool {
+    let leases = (0..<opening.count).map { _ in LeaseToken.make() }
+    let operation = Claim(miner: opening.miner, classes: opening.classes, leases: leases, now: clock.now)
+    state.withLock { $0.decisions.beginClaim() }
+    let result: Result<[ClaimedTry], any Error>
+    do {
+      result = .success(try await store.write { try operation.run(in: $0) })
+    } catch {
+      result = .failure(error)
     }
     let start = clock.monotonic
-    let (link, term, cancels) = state.withLock { state in
-      var cancels: [String: Seconds] = [:]
-      for item in claimed {
-        // A cancel may have come between the commit and here.
-        cancels[item.lease] = state.cancels[item.attempt.leaseHash]
-        state.leases.grant(
-          hash: item.attempt.leaseHash, job: item.job.id, tryNumber: item.attempt.number, miner: miner,
-          token: item.lease, at: start)
-        state.fleet.hold(item.attempt.leaseHash, by: miner)
-      }
-      return (state.links[miner], state.leases.term, cancels)
+    let claimed = (try? result.get()) ?? []
+    let (link, commands) = state.withLock { state in
+      (state.links[opening.miner], state.decisions.granted(claimed, to: opening.miner, at: start))
     }
-    // A miner that left meanwhile gets none of these messages; at its return it does not name the leases, and they go
-    // back to the queue.
-    for item in claimed {
-      link?.send(
-        .assign(
-          Assignment(
-            job: item.job.id, tryNumber: item.attempt.number, attempt: item.job.attempt, lease: item.lease,
-            leaseMilliseconds: term.milliseconds, specification: item.job.specification)))
-      if let grace = cancels[item.lease] { link?.send(.cancel(lease: item.lease, grace: grace)) }
-    }
-    return !claimed.isEmpty
+    for command in commands { link?.send(command) }
+    return try !result.get().isEmpty
   }
 }
 
 // MARK: - Miners
 
 extension Dispatcher {
-  /// A miner introduced itself. Held leases that it names go on; returns those that are its own, and those it did not
-  /// name although the rows say it has them.
+  /// A miner introduced itself, see ``DispatchState/connect(_:named:held:at:)``.
   func connect(
     _ record: MinerRecord, link: any MinerLink, named: [String], held: [TryRecord]
   ) -> (connection: Int, resumed: [LeaseTable.Lease], unnamed: [TryRecord]) {
     let now = clock.monotonic
-    let tokens = Dictionary(named.map { (LeaseToken.hash($0), $0) }, uniquingKeysWith: { first, _ in first })
     let (former, answer) = state.withLock { state in
-      var resumed: [LeaseTable.Lease] = []
-      for attempt in held {
-        guard let token = tokens[attempt.leaseHash] else { continue }
-        state.leases.grant(
-          hash: attempt.leaseHash, job: attempt.job, tryNumber: attempt.number, miner: record.id, token: token, at: now)
-        if let lease = state.leases.leases[attempt.leaseHash] { resumed.append(lease) }
-      }
-      let connection = state.fleet.connect(record, held: Set(held.map(\.leaseHash)))
-      let unnamed = held.filter { tokens[$0.leaseHash] == nil }
-      return (state.links.updateValue(link, forKey: record.id), (connection, resumed, unnamed))
+      let answer = state.decisions.connect(record, named: named, held: held, at: now)
+      return (state.links.updateValue(link, forKey: record.id), answer)
     }
     former?.replace()
     return answer
@@ -163,59 +114,48 @@ extension Dispatcher {
 
   /// The miner has its welcome and may get work.
   func welcomed(_ miner: MinerID, connection: Int) {
-    state.withLock { $0.fleet.welcome(miner, connection: connection) }
+    let (link, commands) = state.withLock { state in
+      (state.links[miner], state.decisions.welcome(miner, connection: connection))
+    }
+    for command in commands { link?.send(command) }
     wake()
   }
 
   /// A connection ended. Its leases run on: the miner may be back in time.
   func disconnect(_ miner: MinerID, connection: Int) {
     state.withLock { state in
-      if state.fleet.disconnect(miner, connection: connection) { state.links[miner] = nil }
+      if state.decisions.disconnect(miner, connection: connection) { state.links[miner] = nil }
     }
   }
 
-  func drain(_ miner: MinerID) { state.withLock { $0.fleet.drain(miner) } }
+  func drain(_ miner: MinerID) { state.withLock { $0.decisions.drain(miner) } }
+
+  /// Takes a message, see ``DispatchState/receive(_:from:at:wall:)``.
+  func receive(_ message: MinerMessage, from miner: MinerID) -> (replies: [MinerCommand], work: MinerWork?) {
+    let (now, wall) = (clock.monotonic, clock.now)
+    return state.withLock { $0.decisions.receive(message, from: miner, at: now, wall: wall) }
+  }
 
   /// Renews what the miner names. Returns milliseconds of life for each that is its own, and the tokens that are not.
   func renew(_ tokens: [String], of miner: MinerID) -> (renewed: [String: Int64], lost: [String]) {
-    let now = clock.monotonic
-    let wall = clock.now
-    return state.withLock { state in
-      state.fleet.heard(miner, at: wall)
-      var renewed: [String: Int64] = [:]
-      var lost: [String] = []
-      for token in tokens {
-        if state.leases.renew(token: token, hash: LeaseToken.hash(token), miner: miner, at: now) != nil {
-          renewed[token] = state.leases.term.milliseconds
-        } else {
-          lost.append(token)
-        }
-      }
-      return (renewed, lost)
-    }
+    let (now, wall) = (clock.monotonic, clock.now)
+    return state.withLock { $0.decisions.renew(tokens, of: miner, at: now, wall: wall) }
   }
 
   /// The live lease behind a token, whoever holds it.
-  func lease(token: String) -> LeaseTable.Lease? {
-    let hash = LeaseToken.hash(token)
-    return state.withLock { state in state.leases.leases[hash] }
-  }
+  func lease(token: String) -> LeaseTable.Lease? { state.withLock { $0.decisions.lease(token: token) } }
 
   /// The try is over: its slot is free.
   func release(_ leaseHash: String) {
-    state.withLock { state in
-      guard let lease = state.leases.end(hash: leaseHash) else { return }
-      state.cancels[leaseHash] = nil
-      state.fleet.release(leaseHash, by: lease.miner)
-    }
+    state.withLock { $0.decisions.release(leaseHash) }
     wake()
   }
 
   /// Tells the miner to stop a try, now or when it is back.
   func cancel(_ leaseHash: String, grace: Seconds) {
     let target = state.withLock { state -> (link: any MinerLink, token: String)? in
-      state.cancels[leaseHash] = grace
-      guard let lease = state.leases.leases[leaseHash], let token = lease.token, let link = state.links[lease.miner]
+      guard let lease = state.decisions.cancel(leaseHash, grace: grace), let token = lease.token,
+        let link = state.links[lease.miner]
       else { return nil }
       return (link, token)
     }
@@ -223,25 +163,20 @@ extension Dispatcher {
   }
 
   /// Cancels that a returning miner may not have heard.
-  func pendingCancels(of resumed: [LeaseTable.Lease]) -> [(token: String, grace: Seconds)] {
-    state.withLock { state in
-      resumed.compactMap { lease in
-        guard let token = lease.token, let grace = state.cancels[lease.hash] else { return nil }
-        return (token, grace)
-      }
-    }
+  func pendingCancels(of resumed: [LeaseTable.Lease]) -> [MinerCommand] {
+    state.withLock { $0.decisions.pendingCancels(of: resumed) }
   }
 
   /// Leases whose time is over, with the miner's link if it is connected all the same.
   func overdueLeases() -> [(lease: LeaseTable.Lease, link: (any MinerLink)?)] {
     let now = clock.monotonic
     return state.withLock { state in
-      state.leases.sweep(at: now).map { ($0, state.links[$0.miner]) }
+      state.decisions.overdue(at: now).map { ($0, state.links[$0.miner]) }
     }
   }
 
   /// The connected miners as they stand now.
-  var members: [Fleet.Member] { state.withLock { Array($0.fleet.members.values) } }
+  var members: [Fleet.Member] { state.withLock { Array($0.decisions.fleet.members.values) } }
 
-  func status(of miner: MinerID) -> MinerStatus { state.withLock { $0.fleet.status(of: miner) } }
+  func status(of miner: MinerID) -> MinerStatus { state.withLock { $0.decisions.fleet.status(of: miner) } }
 }

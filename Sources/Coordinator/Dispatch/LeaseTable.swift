@@ -59,6 +59,6 @@ struct LeaseTable {
       }
     }
     lastSweep = now
-    return leases.values.filter { $0.deadline <= now }.sorted { $0.deadline < $1.deadline }
+    return leases.values.filter { $0.deadline <= now }.sorted { ($0.deadline, $0.hash) < ($1.deadline, $1.hash) }
   }
 }

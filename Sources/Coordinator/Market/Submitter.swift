@@ -10,18 +10,8 @@ import Wire
 struct Submitter {
   let market: Market
 
-  /// A repeatable request: its key, and what it asked.
-  struct Idempotency: Sendable {
-    let key: String
-    let requestHash: String
-  }
-
-  struct Answer: Sendable {
-    let status: Int
-    let body: String
-    /// The answer to an earlier request with the same key.
-    let isReplay: Bool
-  }
+  typealias Idempotency = SubmissionBatch.Idempotency
+  typealias Answer = SubmissionBatch.Answer
 
   /// Submits one job. 201 with the job, or 200 with `existing: true`.
   func submit(
@@ -49,59 +39,25 @@ struct Submitter {
     }
   }
 
-  private struct Outcome: Sendable {
-    let document: JSONValue
-    let isExisting: Bool
-  }
-
   private func submit(
     _ specifications: [JobSpecification], for identity: Identity, idempotency: Idempotency?,
-    answer: @escaping @Sendable ([Outcome]) -> (Int, JSONValue)
+    answer: @escaping @Sendable ([SubmissionBatch.Outcome]) -> (Int, JSONValue)
   ) async throws -> Answer {
     try await check(specifications)
     let now = market.clock.now
     let quotes = Quotes(market: market)
     let items = specifications.map { specification in
-      (
+      SubmissionBatch.Item(
         submission: Submission(
           account: identity.account, specification: specification, newID: market.newID(JobKind.self), now: now,
           unschedulable: quotes.unschedulable(specification)),
-        context: quotes.context(specification)
-      )
+        context: quotes.context(specification))
     }
-    let result = try await market.store.write { store -> Answer in
-      if let idempotency, let known = try store.idempotency(account: identity.account, key: idempotency.key) {
-        guard known.requestHash == idempotency.requestHash else { throw MarketError.idempotencyMismatch }
-        return Answer(status: known.status, body: known.body, isReplay: true)
-      }
-      let outcomes = try items.map { item in
-        let outcome = try item.submission.run(in: store)
-        var context = item.context
-        if items.count == 1, outcome.job.state == .pending {
-          // 1 is the next.
-          context.queuePosition = try store.queuePosition(of: outcome.job) + 1
-        }
-        return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
-      }
-      let (status, body) = answer(outcomes)
-      if let idempotency {
-        try store.insert(
-          IdempotencyRecord(
-            account: identity.account, key: idempotency.key, requestHash: idempotency.requestHash, status: status,
-            body: body.text, createdAt: now))
-      }
-      return Answer(status: status, body: body.text, isReplay: false)
-    }
+    let operation = SubmissionBatch(
+      account: identity.account, items: items, idempotency: idempotency, now: now, answer: answer)
+    let result = try await market.store.write { try operation.run(in: $0) }
     market.dispatcher.wake()
     return result
-  }
-
-  private static func document(_ outcome: Submission.Outcome, _ context: JobContext) -> JSONValue {
-    guard var object = outcome.job.document(context).object else { return .null }
-    object["existing"] = .bool(outcome.isExisting)
-    object["accepted"] = .bool(!outcome.isExisting)
-    if outcome.job.specification.runKey != nil { object["strict_override_used"] = .bool(outcome.usedUnlock) }
-    return .object(object)
   }
 
   /// What the pure reading of a request can't see: paths, blobs that are not here, a disk that is nearly full.

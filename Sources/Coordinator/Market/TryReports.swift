@@ -21,26 +21,14 @@ extension Market {
     let facts = [(LogStream.stdout, report.stdout), (LogStream.stderr, report.stderr)]
     let missing = try await logs.finish(lease, facts: facts)
     guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
-    let end = tryEnd(of: report, resultLimit: configuration.inlineResultLimit)
     let backoff = retryDelay(after: lease.tryNumber)
     let progress = progress.percent(of: lease.job, tryNumber: lease.tryNumber)
     let now = clock.now
     do {
-      let job = try await store.write { market in
-        let known = Dictionary(
-          try market.artifacts(of: lease.job, tryNumber: lease.tryNumber).map { ($0.path, $0) },
-          uniquingKeysWith: { $1 })
-        for artifact in report.artifacts {
-          guard let arrived = known[artifact.path], arrived.size == artifact.size, arrived.sha256 == artifact.sha256
-          else { throw MissingArtifact(path: artifact.path) }
-        }
-        return try EndTry(
-          leaseHash: lease.hash, miner: lease.miner, end: end,
-          facts: EndTry.Facts(
-            usage: report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr)),
-          progress: progress, backoff: backoff, now: now
-        ).run(in: market)
-      }
+      let operation = ReportedEnd(
+        report: report, lease: lease, progress: progress, backoff: backoff, now: now,
+        resultLimit: configuration.inlineResultLimit)
+      let job = try await store.write { try operation.run(in: $0) }
       settle(job, lease: lease, hasFiles: report.hasFiles)
       for (stream, fact) in facts where job.lastTry == lease.tryNumber {
         hub.logEnded(job: job.id, tryNumber: lease.tryNumber, stream: stream, fact: fact)
@@ -58,10 +46,7 @@ extension Market {
     let now = clock.now
     let backoff = retryDelay(after: lease.tryNumber)
     do {
-      let job = try await store.write { market in
-        try EndTry(leaseHash: lease.hash, miner: nil, end: .lost(reason: reason), backoff: backoff, now: now)
-          .run(in: market)
-      }
+      let job = try await store.write { try EndTry(losing: lease, reason, backoff: backoff, now: now).run(in: $0) }
       settle(job, lease: lease, hasFiles: true)
     } catch MarketError.staleLease {
       dispatcher.release(lease.hash)
@@ -72,12 +57,7 @@ extension Market {
   func refuse(_ lease: LeaseTable.Lease, reason: String) async throws {
     let now = clock.now
     do {
-      let job = try await store.write { market in
-        try EndTry(
-          leaseHash: lease.hash, miner: lease.miner, end: .refused(reason: String(reason.prefix(512))),
-          backoff: Seconds(1), now: now
-        ).run(in: market)
-      }
+      let job = try await store.write { try EndTry(refusing: lease, reason, now: now).run(in: $0) }
       settle(job, lease: lease, hasFiles: false)
     } catch MarketError.staleLease {
       dispatcher.release(lease.hash)
@@ -98,25 +78,6 @@ extension Market {
     var random = SecureRandom()
     return Backoff.betweenTries.delay(attempt: tryNumber - 1, using: &random)
   }
-
-  private func tryEnd(of report: TryReport, resultLimit: Int) -> TryEnd {
-    guard let error = report.error else {
-      if let result = report.result, result.encoded.count > resultLimit {
-        let message = "its result has more than \(resultLimit) bytes; larger ones are artifacts"
-        return .failed(JobError(.outputTooLarge, message), exitCode: report.exitCode)
-      }
-      return .completed(exitCode: report.exitCode ?? 0, result: report.result)
-    }
-    return error.code == .canceled ? .canceled : .failed(error, exitCode: report.exitCode)
-  }
-}
-
-private struct MissingArtifact: Error {
-  let path: String
-}
-
-extension LogRecord {
-  init(_ fact: LogFact) { self.init(length: fact.length, sha256: fact.sha256) }
 }
 
 extension TryReport {

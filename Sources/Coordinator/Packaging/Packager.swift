@@ -72,7 +72,9 @@ actor Packager {
       job: id, size: Int64(summary.size), sha256: summary.sha256.hex,
       manifest: String(decoding: summary.manifest.canonicalBytes, as: UTF8.self),
       createdAt: clock.now)
+    CrashPoint.packageRecord.reach(.before)
     try await store.write { try $0.save(record) }
+    CrashPoint.packageRecord.reach(.after)
     return record
   }
 }

@@ -23,6 +23,9 @@ public enum CoordinatorServer {
   public static func run(
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
+    if let armed = try Self.crashPoint() {
+      log.critical("this process will kill itself: it was started for a test", metadata: ["crash_point": "\(armed)"])
+    }
     let clock = SystemClock()
     let store = try SQLiteStore.open(directory: configuration.dataDirectory, clock: clock, log: log)
     let files = try FileStore(directory: configuration.dataDirectory)
@@ -45,6 +48,15 @@ public enum CoordinatorServer {
     try await store.close()
     try await blocking.shutdownGracefully()
     log.notice("stopped")
+  }
+
+  /// What a test asks for in the environment.
+  private static func crashPoint() throws -> String? {
+    do {
+      return try CrashPoint.armed()
+    } catch StoreError.failed(let reason) {
+      throw StartError(reason)
+    }
   }
 
   private static func serve(

@@ -57,9 +57,14 @@ struct FirstRun {
     }
     defer { Glibc.close(descriptor) }
     let bytes = Array(text.utf8)
-    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0,
-      rename(temporary, path) == 0
-    else { throw StartError("can't write \(path): \(String(cString: strerror(errno)))") }
+    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
+      throw StartError("can't write \(path): \(String(cString: strerror(errno)))")
+    }
+    CrashPoint.keyFile.reach(.before)
+    guard rename(temporary, path) == 0 else {
+      throw StartError("can't write \(path): \(String(cString: strerror(errno)))")
+    }
+    CrashPoint.keyFile.reach(.after)
   }
 }
 

@@ -50,7 +50,9 @@ public final class UploadFile: Sendable {
       guard let descriptor = state.descriptor else { return .failure(.failed("the upload is closed")) }
       guard offset == state.length else { return .failure(.wrongOffset(expected: state.length)) }
       do throws(FileStoreError) {
-        try POSIXFile.write(bytes, to: descriptor, at: offset, path)
+        try CrashPoint.uploadWrite.around { () throws(FileStoreError) in
+          try POSIXFile.write(bytes, to: descriptor, at: offset, path)
+        }
       } catch {
         _ = ftruncate(descriptor, off_t(state.length))
         return .failure(error)
@@ -87,9 +89,9 @@ public final class UploadFile: Sendable {
           release(&state)
           throw error
         }
-        try POSIXFile.sync(descriptor, path)
+        try CrashPoint.uploadSync.around { () throws(FileStoreError) in try POSIXFile.sync(descriptor, path) }
         try POSIXFile.makeDirectories(POSIXFile.parent(of: target))
-        try POSIXFile.move(path, to: target)
+        try POSIXFile.move(path, to: target, .uploadRename)
         release(&state)
       }
     }

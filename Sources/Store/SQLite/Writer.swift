@@ -79,9 +79,9 @@ final class Writer: Sendable {
       try session.connection.begin(forWriting: true)
       let failures = try group.map { try runOne($0, session) }
       try session.flush()
-      try session.connection.commit()
-      publish(session)
-      for (work, failure) in zip(group, failures) { work.answer(failure) }
+      try CrashPoint.commit.around { try session.connection.commit() }
+      CrashPoint.publish.around { publish(session) }
+      CrashPoint.answer.around { for (work, failure) in zip(group, failures) { work.answer(failure) } }
     } catch {
       // Nothing of the group is in the database, and what its operations found may rest on what is not there.
       session.connection.rollback()
