@@ -36,6 +36,7 @@ struct ProcessRunner: Runner {
       switch request {
       case .terminate(let grace): process.terminate(grace: grace)
       case .kill: process.kill()
+      case .fence(let moment): process.fence(at: moment)
       }
     }
     let stopped = await follow(process, context)
@@ -76,6 +77,7 @@ struct ProcessRunner: Runner {
     command.limits = settings.limits
     command.timeout = specification.timeout
     command.timeoutGrace = settings.stopGrace
+    command.fence = context.control.fence
     command.label = "\(context.assignment.job).\(context.assignment.tryNumber)"
     if case .bubblewrap(let bubblewrap) = settings.sandbox {
       let profile = Bubblewrap.Profile(
