@@ -2,11 +2,15 @@
 SHELL := /bin/bash
 SWIFT ?= swift
 RELEASE := $(SWIFT) build -c release --static-swift-stdlib
+# Dictionaries in the order of each process's own chance would make a seed tell another story every time.
+SIMULATE := SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) test --skip-build --filter SimulationTests
 KEEP ?=
-SEEDS ?= 200
+SEEDS ?= 2000
+SEED ?=
+KILLS ?= 300
 
 .PHONY: help setup build demo test test-fast test-unit test-web test-end-to-end conformance-fast conformance \
-	bench lint format clean
+	bench simulate chaos faults lint format clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +32,8 @@ test-fast: setup ## the unit tests alone
 
 test-unit: setup ## builds and runs the unit tests
 	$(SWIFT) build --build-tests
-	$(SWIFT) test --skip-build --skip MinerTests
+	$(SWIFT) test --skip-build --skip MinerTests --skip SimulationTests
+	$(SIMULATE)
 	$(SWIFT) test --skip-build --no-parallel --filter MinerTests # processes and their clocks want the machine alone
 
 test-web: setup ## the tests of the page and of the example
@@ -47,6 +52,16 @@ conformance: setup ## all 517 cases of the WebSocket conformance suite, both dir
 	$(RELEASE) --product websocket-echo
 	ECHO=.build/release/websocket-echo Tests/Conformance/run server full
 	ECHO=.build/release/websocket-echo Tests/Conformance/run client full
+
+simulate: setup ## seeded runs of the whole market (SEEDS=2000 or 201-900; SEED=17 tells one of them)
+	$(SWIFT) build --build-tests
+	SEEDS=$(SEEDS) SEED=$(SEED) $(SIMULATE).SimulationTests
+
+chaos: build ## kill -9 of coordinator and miners at random under load (KILLS=300)
+	AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run chaos $(KILLS)
+
+faults: build ## every write, fsync and rename of the coordinator fails once (some minutes)
+	FAULTS=all AITBC_BIN=.build/release/aitbc Tests/EndToEnd/run -k test_faults
 
 bench: build ## the benchmarks, as a table
 	Benchmarks/run
