@@ -1,10 +1,10 @@
 import Clocks
 import Marketplace
-import Store
 import Testing
 import Wire
 
 @testable import Coordinator
+@testable import Store
 
 /// What happens between a claim's commit and its miner.
 struct DispatchStateTests {
@@ -23,7 +23,7 @@ struct DispatchStateTests {
   }
 
   private static func assignment(_ commands: [MinerCommand]) throws -> Assignment {
-    guard case .assign(let assignment)? = try #require(commands.first) else { throw NoAssignment() }
+    guard case .assign(let assignment)? = commands.first else { throw NoAssignment() }
     return assignment
   }
 
