@@ -13,7 +13,7 @@ import Testing
     }
     let (seed, violation) = try #require(found, "\(breakage) was not found")
     print("\(breakage): seed \(seed): \(violation)")
-    #expect(breakage.promises.contains { violation.contains($0) }, "\(breakage), seed \(seed): \(violation)")
+    #expect(breakage.promises.contains { violation.contains($0 + ":") }, "\(breakage), seed \(seed): \(violation)")
   }
 }
 
@@ -22,7 +22,7 @@ extension Breakage {
   var promises: [String] {
     switch self {
     case .staleTokensAreObeyed: ["G3", "G4", "G6", "G7"]
-    case .answersBeforeTheCommit: ["G1", "G4", "G6", "G9"]
+    case .answersBeforeTheCommit: ["G1", "G4", "G6", "G9", "G15"]
     case .eventsBeforeTheCommit: ["G12"]
     case .answersAreForgotten: ["G2"]
     case .noSelfFence: ["G6", "G8"]

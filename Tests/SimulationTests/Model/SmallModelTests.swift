@@ -26,6 +26,6 @@ import Testing
       frontier = next
     }
     print("small model: \(maxTries) tries, depth \(Self.depth): \(seen.count) states, \(steps) steps")
-    #expect(seen.count > 200, "the model must go somewhere")
+    #expect(seen.count > 50, "the model must go somewhere")
   }
 }
