@@ -68,15 +68,17 @@ struct LeaseLedger {
 
   /// The answer to a renewal. Returns which of our leases are lost; they are forgotten.
   ///
-  /// The coordinator answers in order, but also names lost leases unasked: only an answer about the very leases of a
+  /// The coordinator answers in order, but also names lost leases unasked, and that word may be older than any question:
+  /// what names none but lost ones tells nothing about when we were heard. Only an answer about the very leases of a
   /// question is taken for the answer to it. What can't be told apart counts from the oldest question, which is only
   /// earlier.
   mutating func answered(renewed: [String: Int64], lost: [String]) -> [String] {
     let named = Set(renewed.keys).union(lost)
-    let match = questions.firstIndex { $0.leases == named }
+    let isAnswer = !renewed.isEmpty || lost.isEmpty
+    let match = isAnswer ? questions.firstIndex { $0.leases == named } : nil
     let asked = match.map { questions[$0].asked } ?? questions.first?.asked
     if let match { questions.removeFirst(match + 1) }
-    if let asked {
+    if isAnswer, let asked {
       heard = max(heard ?? asked, asked)
       for (lease, milliseconds) in renewed where entries[lease] != nil {
         grant(lease, milliseconds: milliseconds, from: asked)

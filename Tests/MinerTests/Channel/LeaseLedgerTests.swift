@@ -104,6 +104,16 @@ struct LeaseLedgerTests {
     #expect(ledger.nextFence == at(14_000))
   }
 
+  /// The word of a lost lease and an assignment lay in a socket while the miner's machine stood still.
+  @Test func `what names only lost leases tells nothing about when we were heard`() {
+    var ledger = LeaseLedger(margin: Seconds(1))
+    ledger.connected(asked: at(0))
+    _ = ledger.renewal(at: at(30_000))
+    _ = ledger.answered(renewed: [:], lost: ["earlier"])
+    ledger.assigned("a", milliseconds: 10_000, at: at(30_001))
+    #expect(ledger.fenced(at: at(30_001)) == ["a"])
+  }
+
   @Test func `many leases are renewed in batches, none keeps the miner online`() {
     var ledger = LeaseLedger(margin: Seconds(1))
     #expect(ledger.renewal(at: at(0)) == [[]])
