@@ -4,6 +4,7 @@ Each phase moves SIZE bytes and may cost at most 1.02 times as many, and 256 KiB
 """
 
 import hashlib
+import errno
 import os
 import pathlib
 import re
@@ -136,9 +137,13 @@ class Lane:
         if not self.mounted:
             return
         ballast = self.folder / "data" / "ballast"
-        free = shutil.disk_usage(self.folder / "data").free
-        with open(ballast, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, max(1, free - 64 * 1024))
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 20))
+            except OSError as fault:
+                if fault.errno != errno.ENOSPC:
+                    raise
         time.sleep(1.5)
         ballast.unlink()
 

@@ -52,7 +52,7 @@ struct WorkDirectoryTests {
     var first: WorkDirectory? = try await open(path)
     let instance = try #require(first?.instance)
     #expect(instance.utf8.count >= 32)
-    await #expect(throws: FileError.self) { try await open(path) }
+    await #expect(throws: WorkDirectoryInUse.self) { try await open(path) }
     first = nil
     #expect(try await open(path).instance == instance)
     let mode = try FileManager.default.attributesOfItem(atPath: path + "/instance")[.posixPermissions] as? Int
