@@ -192,8 +192,20 @@ class Chromium(Client):
         until(is_loaded, "the page is there", 60)
 
         start = f"({json.dumps(self.url)}, {json.dumps(self.market.client_key)}, {JOBS})"
-        evaluate(SCRIPT + "globalThis.follow = follow; 0")
-        evaluate(f"new Promise((ready) => {{ globalThis.hasSnapshot = () => ready(1); globalThis.result = follow{start}; }})")
+
+        def is_started():
+            try:
+                evaluate(SCRIPT + "globalThis.follow = follow; 0")
+                evaluate(f"new Promise((ready) => {{ globalThis.hasSnapshot = () => ready(1); "
+                         f"globalThis.result = follow{start}; }})")
+                return True
+            except AssertionError as fault:
+                # The browser put another document in the page's place once more.
+                if "context was destroyed" not in str(fault):
+                    raise
+                return False
+
+        until(is_started, "the page follows the feed", 60)
         self.ready.set()
         found = evaluate("globalThis.result")
         browser.close()
