@@ -134,8 +134,8 @@ class FullMiner(MarketTest):
         self.assertDiskFull(self.market.run("true", inputs=[{"path": "big", "sha256": digest}], max_tries=1))
 
     def test_its_own_files(self):
-        # The program itself is told; what it wrote before is kept.
-        ended = self.market.run("echo before; head -c 20000000 /dev/zero > big || exit 7", max_tries=1)
+        # The program itself is told; what it wrote a while before is kept.
+        ended = self.market.run("echo before; sleep 1; head -c 20000000 /dev/zero > big || exit 7", max_tries=1)
         self.assertEqual((ended["status"], ended["exit_code"]), ("failed", 7))
         self.assertEqual(self.market.get(f"/v1/jobs/{ended['job_id']}/logs").text, "before\n")
         self.assertEqual(self.market.run("echo fits")["status"], "completed")
