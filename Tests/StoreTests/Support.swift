@@ -3,7 +3,6 @@ import Glibc
 import JSON
 import Logging
 import Marketplace
-import StoreInMemory
 import Synchronization
 import Testing
 
@@ -85,9 +84,8 @@ struct Backend: Sendable, CustomTestStringConvertible {
   static let sqlite = Backend(name: "SQLite") { folder, clock in
     try SQLiteStore.open(directory: folder.path, clock: clock, log: quiet)
   }
-  static let memory = Backend(name: "memory") { _, clock in MemoryStore(clock: clock) }
   /// Every backend that the contract is held against.
-  static let all = [sqlite, memory]
+  static let all = [sqlite]
 
   static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

@@ -55,9 +55,7 @@ public final class UploadFile: Sendable {
       guard offset == state.length else { return .failure(.wrongOffset(expected: state.length)) }
       if reserve?.isSpent == true { return .failure(.diskFull) }
       do throws(FileStoreError) {
-        try CrashPoint.uploadWrite.around { () throws(FileStoreError) in
-          try POSIXFile.write(bytes, to: descriptor, at: offset, path)
-        }
+        try POSIXFile.write(bytes, to: descriptor, at: offset, path)
       } catch {
         _ = ftruncate(descriptor, off_t(state.length))
         return .failure(error)
@@ -94,9 +92,9 @@ public final class UploadFile: Sendable {
           release(&state)
           throw error
         }
-        try CrashPoint.uploadSync.around { () throws(FileStoreError) in try POSIXFile.sync(descriptor, path) }
+        try POSIXFile.sync(descriptor, path)
         try POSIXFile.makeDirectories(POSIXFile.parent(of: target))
-        try POSIXFile.move(path, to: target, .uploadRename)
+        try POSIXFile.move(path, to: target)
         release(&state)
       }
     }
