@@ -56,10 +56,14 @@ final class LoopHub: @unchecked Sendable {
   /// The reader has nothing of its own to do: it joins those in step, if it has exactly what they have.
   func fallIn(_ session: FeedSession, _ key: TopicKey) {
     guard let topic = topics[key], session.machine.isInStep(with: topic.mark) else { return }
-    if session.machine.cursor.sequence > topic.mark.published {
-      // It may have had events already that those in step still get.
-      let last = hub.withState { $0.topics[key]?.run.last ?? .max }
-      guard last <= topic.mark.published else { return }
+    let (sequence, published) = (session.machine.cursor.sequence, topic.mark.published)
+    if sequence > published {
+      // It may have had events already that those in step still get: some from the run, others from the store before
+      // they were published.
+      let isAhead = hub.withState { state in
+        sequence > state.published || state.topics[key]?.run.last ?? .max > published
+      }
+      guard !isAhead else { return }
     }
     topic.fallIn(session)
   }

@@ -91,7 +91,8 @@ final class RequestGuard: ChannelDuplexHandler {
     case .end:
       isAnswering = false
       outstanding -= 1
-      if isReceiving { beginDraining(context) }
+      // The end follows the last byte, which the client may have: then what is coming is its next request.
+      if isReceiving, outstanding == 0 { beginDraining(context) }
     }
     context.write(data, promise: promise)
   }
