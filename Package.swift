@@ -135,7 +135,19 @@ let package = Package(
     tests("ResultPackage", ["Cryptography", "CZlib"]),
     tests(
       "Store",
-      ["JSON", "Marketplace", "Clocks", "Cryptography", log, .product(name: "GRDB", package: "GRDB.swift")]),
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "StoreInMemory", log,
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ]),
+    .target(
+      name: "StoreInMemory", dependencies: ["Store", "Marketplace", "Clocks", "Cryptography"],
+      path: "Tests/StoreInMemory", swiftSettings: rules),
+    .testTarget(
+      name: "SimulationTests",
+      dependencies: [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "Store", "Coordinator", "Miner", "MarketplaceClient",
+        "StoreInMemory", log,
+      ], swiftSettings: rules),
     tests(
       "Coordinator",
       [

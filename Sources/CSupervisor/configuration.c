@@ -68,6 +68,7 @@ static bool take(struct configuration *c, char *record, size_t *a, size_t *e, si
     case 'u': return number(rest, &c->group_millicpus);
     case 't': return number(rest, &c->timeout_ms);
     case 'g': return number(rest, &c->grace_ms);
+    case 'f': return number(rest, &c->fence_ms);
     case 'n':
       if (!number(rest, &niceness) || niceness > 19) return false;
       c->niceness = (int)niceness;

@@ -21,6 +21,9 @@ struct configuration {
   long long timeout_ms;
   /// Time between TERM and KILL when the timeout strikes.
   long long grace_ms;
+  /// CLOCK_MONOTONIC in milliseconds from which on nothing of the job may run; 0 for none. The control socket may name
+  /// a later one.
+  long long fence_ms;
   int niceness;
   /// Directory of a control group (version 2) to be made for the payload; NULL: none.
   const char *cgroup;

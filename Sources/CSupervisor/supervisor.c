@@ -28,10 +28,12 @@ struct supervisor {
   bool main_ended, childless;
   /// What the payload's end looked like from nearest by; kind 0 while unknown.
   struct report outcome;
-  bool launching, started, terminating, killing, timed_out;
+  bool launching, started, terminating, killing, timed_out, fenced;
   /// KILL went out while the main process still lived: its end may be ours.
   bool struck;
   long long began, ended, kill_at, timeout_at, oom_kills;
+  /// When the job's lease could be given away unless the miner says that it was renewed.
+  long long fence_at;
   int sweep_pause;
   char line[64];
   size_t line_length;
@@ -68,8 +70,10 @@ static void terminate(struct supervisor *s, long long grace_ms) {
 }
 
 static void obey(struct supervisor *s, const char *command) {
-  long long grace;
+  long long grace, fence;
   if (strcmp(command, "K") == 0) s->killing = true;
+  // Only ever later: a command that was overtaken must not shorten what was renewed meanwhile.
+  if (sscanf(command, "F %lld", &fence) == 1 && fence > s->fence_at) s->fence_at = fence;
   if (sscanf(command, "T %lld", &grace) == 1 && grace >= 0 && grace <= 86400000) terminate(s, grace);
 }
 
@@ -159,6 +163,7 @@ static bool launch(struct supervisor *s) {
 static int next_timeout(const struct supervisor *s) {
   long long next = s->killing ? NEVER : s->kill_at;
   if (!s->timed_out && s->timeout_at != NEVER && (next == NEVER || s->timeout_at < next)) next = s->timeout_at;
+  if (!s->killing && s->fence_at != NEVER && (next == NEVER || s->fence_at < next)) next = s->fence_at;
   long long wait = next == NEVER ? NEVER : next - monotonic_ms();
   if (next != NEVER && wait < 0) wait = 0;
   if (s->killing && (wait == NEVER || wait > s->sweep_pause)) wait = s->sweep_pause;
@@ -172,6 +177,8 @@ static void check_deadlines(struct supervisor *s) {
     terminate(s, s->configuration.grace_ms);
   }
   if (s->kill_at != NEVER && now >= s->kill_at) s->killing = true;
+  // The miner itself stands still, or it would have ended the job before: nobody renews the lease.
+  if (s->fence_at != NEVER && now >= s->fence_at && !s->killing && !s->main_ended) s->killing = s->fenced = true;
   // Whatever is left when the main process has ended is a stray; during a grace period it may still tidy up.
   if (s->main_ended && !s->terminating) s->killing = true;
 }
@@ -235,11 +242,11 @@ static void tell_ended(struct supervisor *s) {
   dprintf(
       AITBC_FD_STATUS,
       "ended outcome=%s value=%d stage=%s wall_ms=%lld user_ms=%lld system_ms=%lld max_rss_kib=%ld strays=%u "
-      "timed_out=%d terminated=%d killed=%d oom=%d\n",
+      "timed_out=%d terminated=%d killed=%d fenced=%d oom=%d\n",
       words[s->outcome.kind], s->outcome.value, launch_stage_name(s->outcome.stage), wall,
       (long long)usage.ru_utime.tv_sec * 1000 + usage.ru_utime.tv_usec / 1000,
       (long long)usage.ru_stime.tv_sec * 1000 + usage.ru_stime.tv_usec / 1000, usage.ru_maxrss, s->descendants.killed,
-      s->timed_out, s->terminating, s->killing, oom);
+      s->timed_out, s->terminating, s->killing, s->fenced, oom);
 }
 
 static bool prepare(struct supervisor *s) {
@@ -269,7 +276,8 @@ static bool prepare(struct supervisor *s) {
 int aitbc_supervisor_main(int argc, char *const *argv) {
   (void)argc;
   (void)argv;
-  struct supervisor s = {.report = -1, .control_open = true, .kill_at = NEVER, .timeout_at = NEVER, .sweep_pause = 1};
+  struct supervisor s = {
+      .report = -1, .control_open = true, .kill_at = NEVER, .timeout_at = NEVER, .fence_at = NEVER, .sweep_pause = 1};
   if (!prepare(&s)) return 64;
   s.oom_kills = oom_kills();
   int code = configuration_read(AITBC_FD_CONFIGURATION, &s.configuration);
@@ -278,9 +286,14 @@ int aitbc_supervisor_main(int argc, char *const *argv) {
     tell_ended(&s);
     return 0;
   }
+  if (code == 0 && s.configuration.fence_ms > 0) s.fence_at = s.configuration.fence_ms;
   s.sandboxed = code == 0 && s.configuration.wrapper[0] != NULL;
   if (code) {
     s.outcome = (struct report){REPORT_FAILED, code, STAGE_CONFIGURATION};
+  } else if (s.configuration.fence_ms > 0 && monotonic_ms() >= s.configuration.fence_ms) {
+    // The miner stood still between its decision to start this and now.
+    s.fenced = true;
+    s.outcome = (struct report){REPORT_FAILED, 0, STAGE_NONE};
   } else if (launch(&s)) {
     run(&s);
     settle_outcome(&s);

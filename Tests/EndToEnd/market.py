@@ -65,8 +65,10 @@ def abandon_all():
 
 
 class Market:
-    def __init__(self, *options, web=False, wrap=()):
-        """`wrap`: words before the coordinator's command line, run in the market's folder."""
+    def __init__(self, *options, web=False, wrap=(), environment={}, dies=False, preload=lambda folder: {}):
+        """- wrap: words before the coordinator's command line, run in the market's folder. - environment: more
+        variables. - dies: the coordinator may die while it starts; it is then started again, without the variables.
+        - preload: variables of the coordinator alone."""
         if "--disk-reserve" not in options:
             options += ("--disk-reserve", "1MiB")
         self.wrap = wrap
@@ -76,12 +78,23 @@ class Market:
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("AITBC_") or k == "AITBC_BIN"}
         self.environment |= {"HOME": str(self.folder / "home"), "PATH": f"{self.tools()}:{os.environ['PATH']}"}
         self.environment.pop("XDG_CONFIG_HOME", None)
+        self.environment |= environment
+        self.preload = preload(self.folder)
         self.session = requests.Session()
         self.session.trust_env = False
         self.coordinator = None
+        self.died_at_start = False
         LIVE.add(self)
         try:
-            self.start()
+            try:
+                self.start()
+            except (AssertionError, OSError):
+                if not dies or self.coordinator.poll() != -signal.SIGKILL:
+                    raise
+                self.died_at_start = True
+                for name in environment:
+                    self.environment.pop(name)
+                self.start()
         except BaseException:
             self.abandon()
             raise
@@ -104,7 +117,8 @@ class Market:
         before = out.tell()
         self.coordinator = subprocess.Popen(
             [*self.wrap, BINARY, "coordinator", "--port", str(self.port), "--data-dir", "data", "--keys-dir", "keys",
-             "--log-level", "trace", *self.options], cwd=self.folder, env=self.environment, stdout=out, stderr=err)
+             "--log-level", "trace", *self.options], cwd=self.folder, env=self.environment | self.preload, stdout=out,
+            stderr=err)
         out.close(), err.close()
 
         def address():

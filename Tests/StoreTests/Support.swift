@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import Logging
 import Marketplace
+import StoreInMemory
 import Synchronization
 import Testing
 
@@ -84,8 +85,9 @@ struct Backend: Sendable, CustomTestStringConvertible {
   static let sqlite = Backend(name: "SQLite") { folder, clock in
     try SQLiteStore.open(directory: folder.path, clock: clock, log: quiet)
   }
+  static let memory = Backend(name: "memory") { _, clock in MemoryStore(clock: clock) }
   /// Every backend that the contract is held against.
-  static let all = [sqlite]
+  static let all = [sqlite, memory]
 
   static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 }

@@ -24,7 +24,8 @@ extern "C" {
 enum {
   /// A sealed memory file with the configuration, see `configuration.c`.
   AITBC_FD_CONFIGURATION = 3,
-  /// Socket to the miner. Commands in: "T <grace ms>\n", "K\n". Its end means: the miner is gone, kill everything.
+  /// Socket to the miner. Commands in: "T <grace ms>\n", "K\n", and "F <CLOCK_MONOTONIC ms>\n": kill everything at
+  /// that moment unless a later one was named by then. Its end means: the miner is gone, kill everything.
   AITBC_FD_CONTROL = 4,
   /// Pipe to the miner: "started\n", then one "ended ...\n".
   AITBC_FD_STATUS = 5,

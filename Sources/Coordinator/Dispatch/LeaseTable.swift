@@ -93,7 +93,7 @@ struct LeaseTable {
   mutating func revokeOverruns(at now: MonotonicTime) -> [Lease] {
     let over = leases.values.filter { lease in !lease.isRevoked && lease.stop.map { $0.deadline <= now } ?? false }
     for lease in over { leases[lease.hash]?.isRevoked = true }
-    return over
+    return over.sorted { $0.hash < $1.hash }
   }
 
   /// Renews a lease of this miner. Nil when it is over or another's.
@@ -130,6 +130,6 @@ struct LeaseTable {
       }
     }
     lastSweep = now
-    return leases.values.filter { $0.deadline <= now }.sorted { $0.deadline < $1.deadline }
+    return leases.values.filter { $0.deadline <= now }.sorted { ($0.deadline, $0.hash) < ($1.deadline, $1.hash) }
   }
 }

@@ -76,7 +76,9 @@ extension UploadRoutes {
     let (response, size) = try await upload.receive(request)
     guard let size else { return response }
     let record = BlobRecord(sha256: digest.hex, size: size, createdAt: market.clock.now)
+    CrashPoint.blobRecord.reach(.before)
     try await market.store.write { try $0.save(record) }
+    CrashPoint.blobRecord.reach(.after)
     return response
   }
 
@@ -153,10 +155,12 @@ extension UploadRoutes {
     guard let size else { return response }
     let record = ArtifactRecord(
       job: lease.job, tryNumber: lease.tryNumber, path: path.string, size: size, sha256: digest.hex)
+    CrashPoint.artifactRecord.reach(.before)
     try await market.store.write { store in
       _ = try store.liveTry(leaseHash: lease.hash, of: nil)
       try store.save(record)
     }
+    CrashPoint.artifactRecord.reach(.after)
     return response
   }
 

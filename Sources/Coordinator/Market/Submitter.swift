@@ -36,49 +36,25 @@ struct Submitter {
     }
   }
 
-  private struct Outcome: Sendable {
-    let document: JSONValue
-    let isExisting: Bool
-  }
-
   private func submit(
     _ specifications: [JobSpecification], for identity: Identity, idempotency: Idempotency?,
-    answer: @escaping @Sendable ([Outcome]) -> (status: Int, body: JSONValue)
+    answer: @escaping @Sendable ([SubmissionBatch.Outcome]) -> (status: Int, body: JSONValue)
   ) async throws -> Answer {
     try await check(specifications)
     let now = market.clock.now
     let quotes = Quotes(market: market)
     let items = specifications.map { specification in
-      (
+      SubmissionBatch.Item(
         submission: Submission(
           account: identity.account, specification: specification, newID: market.newID(JobKind.self), now: now,
           unschedulable: quotes.unschedulable(specification)),
-        context: quotes.context(specification)
-      )
+        context: quotes.context(specification))
     }
-    let result = try await market.store.write { store -> Answer in
-      try store.answer(idempotency, of: identity.account, at: now) {
-        let outcomes = try items.map { item in
-          let outcome = try item.submission.run(in: store)
-          var context = item.context
-          if items.count == 1, outcome.job.state == .pending {
-            context.take(try store.queuePosition(of: outcome.job))
-          }
-          return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
-        }
-        return answer(outcomes)
-      }
-    }
+    let operation = SubmissionBatch(
+      account: identity.account, items: items, idempotency: idempotency, now: now, answer: answer)
+    let result = try await market.store.write { try operation.run(in: $0) }
     market.dispatcher.wake()
     return result
-  }
-
-  private static func document(_ outcome: Submission.Outcome, _ context: JobContext) -> JSONValue {
-    guard var object = outcome.job.document(context).object else { return .null }
-    object["existing"] = .bool(outcome.isExisting)
-    object["accepted"] = .bool(!outcome.isExisting)
-    if outcome.job.specification.runKey != nil { object["strict_override_used"] = .bool(outcome.usedUnlock) }
-    return .object(object)
   }
 
   /// What the pure reading of a request can't see: paths, blobs that are not here, a disk that is nearly full. A dry run

@@ -24,28 +24,15 @@ extension Market {
     let facts = [(LogStream.stdout, report.stdout), (LogStream.stderr, report.stderr)]
     let missing = try await logs.finish(lease, facts: facts)
     guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
-    let end = tryEnd(of: report, resultLimit: configuration.inlineResultLimit)
     let backoff = retryDelay(after: lease.tryNumber)
     let progress = progress.percent(of: lease.job, tryNumber: lease.tryNumber)
     let signature = MinerSignatures.checked(report, of: lease, log: log)
     let (now, fee) = (clock.now, configuration.fee)
     do {
-      let job = try await store.write { market in
-        let known = Dictionary(
-          try market.artifacts(of: lease.job, tryNumber: lease.tryNumber).map { ($0.path, $0) },
-          uniquingKeysWith: { $1 })
-        for artifact in report.artifacts {
-          guard let arrived = known[artifact.path], arrived.size == artifact.size, arrived.sha256 == artifact.sha256
-          else { throw MissingArtifact(path: artifact.path) }
-        }
-        return try EndTry(
-          leaseHash: lease.hash, miner: lease.miner, end: end,
-          facts: EndTry.Facts(
-            usage: usage ?? report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr),
-            signature: signature),
-          progress: progress, backoff: backoff, fee: fee, now: now
-        ).run(in: market)
-      }
+      let operation = ReportedEnd(
+        report: report, lease: lease, usage: usage, signature: signature, progress: progress, backoff: backoff,
+        fee: fee, now: now, resultLimit: configuration.inlineResultLimit)
+      let job = try await store.write { try operation.run(in: $0) }
       settle(job, lease: lease, hasFiles: report.hasFiles)
       for (stream, fact) in facts where job.lastTry == lease.tryNumber {
         hub.logEnded(job: job.id, tryNumber: lease.tryNumber, stream: stream, fact: fact)
@@ -63,11 +50,8 @@ extension Market {
     let (now, fee) = (clock.now, configuration.fee)
     let backoff = retryDelay(after: lease.tryNumber)
     do {
-      let job = try await store.write { market in
-        try EndTry(
-          leaseHash: lease.hash, miner: nil, end: .lost(reason: reason), backoff: backoff, fee: fee, now: now
-        ).run(in: market)
-      }
+      let operation = EndTry(losing: lease, reason, backoff: backoff, fee: fee, now: now)
+      let job = try await store.write { try operation.run(in: $0) }
       settle(job, lease: lease, hasFiles: true)
     } catch MarketError.staleLease {
       dispatcher.release(lease.hash)
@@ -80,11 +64,8 @@ extension Market {
     let backoff = retryDelay(after: lease.tryNumber)
     do {
       let job = try await store.write { market in
-        guard let limit = try market.job(lease.job)?.specification.timeout else { throw MarketError.jobNotFound }
-        let error = JobError(.timeout, "it ran longer than \(limit.whole) s, and the miner did not end it")
-        return try EndTry(
-          leaseHash: lease.hash, miner: nil, end: .failed(error, exitCode: nil), backoff: backoff, fee: fee, now: now
-        ).run(in: market)
+        guard let job = try market.job(lease.job) else { throw MarketError.jobNotFound }
+        return try EndTry(timingOut: lease, of: job, backoff: backoff, fee: fee, now: now).run(in: market)
       }
       settle(job, lease: lease, hasFiles: true)
     } catch MarketError.staleLease {
@@ -105,12 +86,8 @@ extension Market {
   func refuse(_ lease: LeaseTable.Lease, reason: String, backoff: Seconds = Seconds(1)) async throws {
     let (now, fee) = (clock.now, configuration.fee)
     do {
-      let job = try await store.write { market in
-        try EndTry(
-          leaseHash: lease.hash, miner: lease.miner, end: .refused(reason: String(reason.prefix(512))),
-          backoff: backoff, fee: fee, now: now
-        ).run(in: market)
-      }
+      let operation = EndTry(refusing: lease, reason, backoff: backoff, fee: fee, now: now)
+      let job = try await store.write { try operation.run(in: $0) }
       settle(job, lease: lease, hasFiles: false)
     } catch MarketError.staleLease {
       dispatcher.release(lease.hash)
@@ -131,25 +108,6 @@ extension Market {
     var random = SecureRandom()
     return Backoff.betweenTries.delay(attempt: tryNumber - 1, using: &random)
   }
-
-  private func tryEnd(of report: TryReport, resultLimit: Int) -> TryEnd {
-    guard let error = report.error else {
-      if let result = report.result, result.encoded.count > resultLimit {
-        let message = "its result has more than \(resultLimit) bytes; larger ones are artifacts"
-        return .failed(JobError(.outputTooLarge, message), exitCode: report.exitCode)
-      }
-      return .completed(exitCode: report.exitCode ?? 0, result: report.result)
-    }
-    return error.code == .canceled ? .canceled : .failed(error, exitCode: report.exitCode)
-  }
-}
-
-private struct MissingArtifact: Error {
-  let path: String
-}
-
-extension LogRecord {
-  init(_ fact: LogFact) { self.init(length: fact.length, sha256: fact.sha256) }
 }
 
 extension TryReport {

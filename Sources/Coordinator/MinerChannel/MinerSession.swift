@@ -104,7 +104,7 @@ extension MinerSession {
       version: hello.version, offer: hello.offer, publicKey: hello.publicKey,
       newID: market.newID(MinerKind.self), now: market.clock.now)
     let (record, held) = try await market.store.write { try registration.run(in: $0) }
-    let named = hello.isFresh ? [] : hello.held.map(\.lease)
+    let named = hello.named
     let answer = market.dispatcher.connect(record, link: self, named: named, held: held)
     do {
       for attempt in answer.unnamed { try await giveBack(attempt, isFresh: hello.isFresh) }
@@ -136,7 +136,7 @@ extension MinerSession {
         MinerWelcome(
           miner: miner, heartbeat: market.configuration.heartbeat, resumed: resumed,
           lost: named.filter { !own.contains($0) })))
-    for (token, grace) in market.dispatcher.pendingCancels(of: leases) { send(.cancel(lease: token, grace: grace)) }
+    for command in market.dispatcher.pendingCancels(of: leases) { send(command) }
     try await meetAgain(leases)
   }
 
@@ -154,14 +154,10 @@ extension MinerSession {
     market.hub.publish(progress: change.message, account: change.account)
   }
 
-  /// A try that the rows give to this miner but that it does not name. A miner that forgot everything may have started
-  /// it: the try counts. One that remembers never got it: it goes back for nothing.
   private func giveBack(_ attempt: TryRecord, isFresh: Bool) async throws {
-    let lease = LeaseTable.Lease(ending: attempt, at: market.clock.monotonic)
-    if isFresh || attempt.startedAt != nil {
-      try await market.lose(lease, reason: "the miner was started anew and lost it")
-    } else {
-      try await market.refuse(lease, reason: "the assignment never reached the miner")
+    switch DispatchState.GiveBack(attempt, isFresh: isFresh, at: market.clock.monotonic) {
+    case .lose(let lease, let reason): try await market.lose(lease, reason: reason)
+    case .refuse(let lease, let reason): try await market.refuse(lease, reason: reason)
     }
   }
 }
@@ -204,36 +200,20 @@ extension MinerSession {
   }
 
   private func handle(_ message: MinerMessage, from miner: MinerID) async throws -> (@Sendable () async -> Void)? {
-    switch message {
-    case .hello:
-      send(.error(code: "hello_repeated", message: "hello is said once", lease: nil))
-    case .accept(let token):
-      _ = own(token, of: miner)
-    case .renew(let tokens):
-      let answer = market.dispatcher.renew(tokens, of: miner)
-      send(.leases(renewed: answer.renewed, lost: answer.lost))
-    case .drain:
-      market.dispatcher.drain(miner)
-    case .progress(let token, let percent, let text):
-      guard let lease = own(token, of: miner) else { return nil }
+    let (replies, work) = market.dispatcher.receive(message, from: miner)
+    for reply in replies { send(reply) }
+    switch work {
+    case .progress(let lease, let percent, let text):
       let report = ProgressBoard.Report(tryNumber: lease.tryNumber, percent: percent, message: text)
       publish(market.progress.report(lease.job, report, at: market.clock.now))
-    case .started(let token):
-      guard let lease = own(token, of: miner) else {
-        return { [self] in
-          await market.noteRefused(.started, token: token, of: miner, said: message.json.canonical)
-        }
-      }
-      return { [self] in await start(lease) }
-    case .refuse(let token, let reason):
-      guard let lease = own(token, of: miner) else { return nil }
+    case .start(let lease): return { [self] in await start(lease) }
+    case .refuse(let lease, let token, let reason):
       return { [self] in await settle(token) { try await self.market.refuse(lease, reason: reason) } }
-    case .done(let report), .failed(let report):
-      guard let lease = own(report.lease, of: miner) else {
-        send(.settled(lease: report.lease, accepted: false))
-        return { [self] in await noteRefused(report, of: miner) }
-      }
-      return { [self] in await end(report, lease) }
+    case .end(let lease, let report): return { [self] in await end(report, lease) }
+    case .refuseStart(let token):
+      return { [self] in await market.noteRefused(.started, token: token, of: miner, said: message.json.canonical) }
+    case .refuseReport(let report): return { [self] in await noteRefused(report, of: miner) }
+    case nil: break
     }
     return nil
   }

@@ -74,10 +74,12 @@ actor Packager {
         return try contents.existing(trusted: trusted, at: now)
       }
     }
+    CrashPoint.packageRecord.reach(.before)
     try await store.write { market in
       if let purged = try market.job(id)?.resultPurgedAt { throw MarketError.resultsGone(purged) }
       try market.save(record)
     }
+    CrashPoint.packageRecord.reach(.after)
     await removeLooseCopies(of: job)
     return record
   }

@@ -20,7 +20,7 @@ public struct CoordinatorConfiguration: Sendable {
   /// How long a miner keeps a job without a sign of life. Default 15 s.
   public var leaseTerm = Seconds(15)
   /// How long a miner that speaks REST keeps a job without a sign of life: 30 s by default, AITBC's own number.
-  public var restLeaseTerm: Seconds { Dispatcher.restTerm(leaseTerm) }
+  public var restLeaseTerm: Seconds { DispatchState.restTerm(leaseTerm) }
   /// The market's share of every charge. Default: none.
   public var fee = FeeRate.none
   /// How often miners are told to renew. A third of the lease leaves room for two lost messages.

@@ -22,6 +22,9 @@ public enum CoordinatorServer {
   public static func run(
     _ configuration: CoordinatorConfiguration, log: Logger, onReady: @escaping @Sendable (Int) -> Void = { _ in }
   ) async throws {
+    if let armed = try Self.crashPoint() {
+      log.critical("this process will kill itself: it was started for a test", metadata: ["crash_point": "\(armed)"])
+    }
     OpenFiles.raiseLimit()
     let clock = SystemClock(ahead: configuration.clockOffset)
     let (store, files) = try open(configuration, clock: clock, log: log)
@@ -63,6 +66,15 @@ public enum CoordinatorServer {
       return (store, try FileStore(directory: directory, reserve: reserve))
     } catch {
       throw StartError(opening: directory, error)
+    }
+  }
+
+  /// What a test asks for in the environment.
+  private static func crashPoint() throws -> String? {
+    do {
+      return try CrashPoint.armed()
+    } catch StoreError.failed(let reason) {
+      throw StartError(reason)
     }
   }
 

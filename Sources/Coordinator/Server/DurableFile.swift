@@ -1,4 +1,5 @@
 import Glibc
+import Store
 
 /// Small files of the operator's folder.
 enum DurableFile {
@@ -9,9 +10,12 @@ enum DurableFile {
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw failure(path) }
     defer { close(descriptor) }
-    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0,
-      rename(temporary, path) == 0
-    else { throw failure(path) }
+    guard Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
+      throw failure(path)
+    }
+    CrashPoint.keyFile.reach(.before)
+    guard rename(temporary, path) == 0 else { throw failure(path) }
+    CrashPoint.keyFile.reach(.after)
     let slash = path.lastIndex(of: "/")
     let folder = open(slash.map { String(path[..<$0]) } ?? ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folder >= 0 else { throw failure(path) }

@@ -28,6 +28,9 @@ struct LeaseLedger {
   let margin: Seconds
   private var entries: [String: Entry] = [:]
   private var questions: [Question] = []
+  /// When the latest question was asked that was answered over this connection. What comes after the answer was sent
+  /// after it.
+  private var heard: MonotonicTime?
 
   init(margin: Seconds) { self.margin = margin }
 
@@ -39,6 +42,15 @@ struct LeaseLedger {
     let deadline = max(start + term, entries[lease]?.deadline ?? start)
     entries[lease] = Entry(deadline: deadline, term: term)
   }
+
+  /// An assignment came in, which may have been under way for long. It was sent after the last answer, and that after
+  /// its question was asked: from then on the lease is certainly ours.
+  mutating func assigned(_ lease: String, milliseconds: Int64, at now: MonotonicTime) {
+    grant(lease, milliseconds: milliseconds, from: heard ?? now)
+  }
+
+  /// A connection stands whose greeting was asked for then.
+  mutating func connected(asked: MonotonicTime) { heard = asked }
 
   mutating func forget(_ lease: String) { entries[lease] = nil }
 
@@ -56,15 +68,18 @@ struct LeaseLedger {
 
   /// The answer to a renewal. Returns which of our leases are lost; they are forgotten.
   ///
-  /// The coordinator answers in order, but also names lost leases unasked: only an answer about the very leases of a
+  /// The coordinator answers in order, but also names lost leases unasked, and that word may be older than any question:
+  /// what names none but lost ones tells nothing about when we were heard. Only an answer about the very leases of a
   /// question is taken for the answer to it. What can't be told apart counts from the oldest question, which is only
   /// earlier.
   mutating func answered(renewed: [String: Int64], lost: [String]) -> [String] {
     let named = Set(renewed.keys).union(lost)
-    let match = questions.firstIndex { $0.leases == named }
+    let isAnswer = !renewed.isEmpty || lost.isEmpty
+    let match = isAnswer ? questions.firstIndex { $0.leases == named } : nil
     let asked = match.map { questions[$0].asked } ?? questions.first?.asked
     if let match { questions.removeFirst(match + 1) }
-    if let asked {
+    if isAnswer, let asked {
+      heard = max(heard ?? asked, asked)
       for (lease, milliseconds) in renewed where entries[lease] != nil {
         grant(lease, milliseconds: milliseconds, from: asked)
       }
@@ -75,7 +90,10 @@ struct LeaseLedger {
   }
 
   /// Answers to what was asked over a connection that is gone will not come.
-  mutating func disconnected() { questions.removeAll() }
+  mutating func disconnected() {
+    questions.removeAll()
+    heard = nil
+  }
 
   /// Leases whose payload must be stopped now; each is told once.
   mutating func fenced(at now: MonotonicTime) -> [String] {
@@ -90,8 +108,15 @@ struct LeaseLedger {
   /// When ``fenced(at:)`` has something to tell at the earliest.
   var nextFence: MonotonicTime? { entries.values.filter { !$0.isFenced }.map { fence($0) }.min() }
 
-  private func fence(_ entry: Entry) -> MonotonicTime {
-    let margin = min(margin.milliseconds, entry.term.milliseconds / 4)
-    return MonotonicTime(milliseconds: entry.deadline.milliseconds - margin)
+  /// When others must have stopped the payload if this miner stands still and can't: between its own fence and the
+  /// deadline. Nil when the lease is not ours.
+  func backstop(of lease: String) -> MonotonicTime? {
+    entries[lease].map { MonotonicTime(milliseconds: $0.deadline.milliseconds - margin(of: $0) / 2) }
   }
+
+  private func fence(_ entry: Entry) -> MonotonicTime {
+    MonotonicTime(milliseconds: entry.deadline.milliseconds - margin(of: entry))
+  }
+
+  private func margin(of entry: Entry) -> Int64 { min(margin.milliseconds, entry.term.milliseconds / 4) }
 }

@@ -10,9 +10,14 @@ import Wire
 ///
 /// All of it stands under one lock that is never held across a wait or a call to a try. Nothing here blocks.
 final class MinerCore: Sendable {
+  private struct Hold {
+    let execution: any MinerTry
+    let moment: MonotonicTime
+  }
+
   private struct State {
     var ledger: LeaseLedger
-    var tries: [String: TryExecution] = [:]
+    var tries: [String: any MinerTry] = [:]
     /// Reports of jobs that end at once (`noop`), until they are settled.
     var quick: [String: TryReport] = [:]
     /// To be said again at the next heartbeat.
@@ -28,25 +33,57 @@ final class MinerCore: Sendable {
 
     var isDraining: Bool { departure.order != .stay }
     var held: Int { tries.values.count(where: \.takesSlot) }
+
+    /// Until when the tries of these leases may run if nobody here can stop them.
+    func holds(_ leases: some Sequence<String>) -> [Hold] {
+      leases.sorted().compactMap { lease in
+        guard let execution = tries[lease], let moment = ledger.backstop(of: lease) else { return nil }
+        return Hold(execution: execution, moment: moment)
+      }
+    }
   }
 
-  private let services: TryServices
+  /// Makes the try of an assignment with these GPUs, which speaks over this connection.
+  typealias TryMaker = @Sendable (Assignment, [Int], (any MinerConnection)?) -> any MinerTry
+
+  private let configuration: MinerConfiguration
+  private let instance: String
+  private let publicKey: String?
   private let offer: MinerOffer
+  private let makeTry: TryMaker
   private let state: Mutex<State>
-  private var clock: any MarketClock { services.clock }
-  private var logger: Logger { services.logger }
+  private let clock: any MarketClock
+  private let logger: Logger
 
   /// Tries that are to be run.
-  let starts: AsyncStream<TryExecution>
-  private let start: AsyncStream<TryExecution>.Continuation
+  let starts: AsyncStream<any MinerTry>
+  private let start: AsyncStream<any MinerTry>.Continuation
   /// Told after each change that may mean that all is done.
   let changes: AsyncStream<Void>
   private let change: AsyncStream<Void>.Continuation
 
-  init(_ services: TryServices, offer: MinerOffer) {
-    self.services = services
+  convenience init(_ services: TryServices, offer: MinerOffer) {
+    self.init(
+      services.configuration, instance: services.work.instance, publicKey: services.work.signingKey.publicKey.id,
+      offer: offer, clock: services.clock, logger: services.logger
+    ) { assignment, gpus, connection in
+      TryExecution(assignment, gpus: gpus, connection: connection, services: services)
+    }
+  }
+
+  /// - instance: the secret by which the coordinator knows this miner again.
+  /// - publicKey: what its results are signed with; nil when they are not.
+  init(
+    _ configuration: MinerConfiguration, instance: String, publicKey: String?, offer: MinerOffer,
+    clock: any MarketClock, logger: Logger, makeTry: @escaping TryMaker
+  ) {
+    self.configuration = configuration
+    self.instance = instance
     self.offer = offer
-    let configuration = services.configuration
+    self.clock = clock
+    self.logger = logger
+    self.publicKey = publicKey
+    self.makeTry = makeTry
     state = Mutex(
       State(
         ledger: LeaseLedger(margin: configuration.fenceMargin), devices: DeviceAllocation(offer.gpus),
@@ -65,7 +102,7 @@ final class MinerCore: Sendable {
     let now = clock.monotonic
     let (order, connection, tries) = state.withLock { state in
       state.departure.ask(at: now)
-      return (state.departure.order, state.connection, Array(state.tries.values))
+      return (state.departure.order, state.connection, state.tries.inOrder)
     }
     switch order {
     case .stay, .atOnce: break
@@ -73,7 +110,7 @@ final class MinerCore: Sendable {
       connection?.send(.drain)
       for execution in tries { execution.handle(.drain) }
     case .leave:
-      for execution in tries { execution.handle(.leave(grace: services.configuration.stopGrace)) }
+      for execution in tries { execution.handle(.leave(grace: configuration.stopGrace)) }
     }
     change.yield()
   }
@@ -110,26 +147,30 @@ final class MinerCore: Sendable {
   func hello() -> MinerHello {
     let (isFresh, tries, quick) = state.withLock { ($0.isFresh, Array($0.tries.values), Array($0.quick.keys)) }
     let held = tries.map(\.held) + quick.map { HeldLease(lease: $0, isStarted: true) }
-    let configuration = services.configuration
     return MinerHello(
-      instance: services.work.instance, name: configuration.name, version: configuration.version, offer: offer,
-      isFresh: isFresh, held: held.sorted { $0.lease < $1.lease }, publicKey: services.work.signingKey.publicKey.id)
+      instance: instance, name: configuration.name, version: configuration.version, offer: offer,
+      isFresh: isFresh, held: held.sorted { $0.lease < $1.lease }, publicKey: publicKey)
   }
 
   /// The coordinator's answer; `asked` is when the hello went out.
   func welcomed(_ welcome: MinerWelcome, over connection: any MinerConnection, asked: MonotonicTime) {
     let kept = Dictionary(welcome.resumed.map { ($0.lease, $0) }, uniquingKeysWith: { first, _ in first })
-    let (resumed, lost, reports, isDraining) = state.withLock { state in
+    let (resumed, lost, reports, isDraining, holds) = state.withLock { state in
       state.isFresh = false
       state.connection = connection
       state.ledger.disconnected()
+      state.ledger.connected(asked: asked)
       for lease in kept.values { state.ledger.grant(lease.lease, milliseconds: lease.leaseMilliseconds, from: asked) }
       let lost = state.tries.filter { kept[$0.key] == nil }
       for lease in lost.keys { state.ledger.forget(lease) }
       state.quick = state.quick.filter { kept[$0.key] != nil }
       let resumed = state.tries.compactMap { lease, execution in kept[lease].map { (execution, $0) } }
-      return (resumed, Array(lost.values), Array(state.quick.values), state.isDraining)
+      return (
+        resumed.sorted { $0.1.lease < $1.1.lease }, lost.inOrder, state.quick.inOrder, state.isDraining,
+        state.holds(kept.keys)
+      )
     }
+    tell(holds)
     for (execution, lease) in resumed {
       execution.resumed(connection, stdout: lease.stdoutOffset, stderr: lease.stderrOffset)
     }
@@ -143,7 +184,7 @@ final class MinerCore: Sendable {
     let tries = state.withLock { state in
       state.connection = nil
       state.ledger.disconnected()
-      return Array(state.tries.values)
+      return state.tries.inOrder
     }
     for execution in tries { execution.disconnected() }
   }
@@ -154,11 +195,11 @@ final class MinerCore: Sendable {
   func heartbeat() {
     let now = clock.monotonic
     let (connection, batches, tries, reports, logs, incomplete) = state.withLock { state in
-      let tries = state.again.compactMap { state.tries[$0] }
-      let reports = state.again.union(state.incomplete).compactMap { state.quick[$0] }
-      let incomplete = state.incomplete.compactMap { state.tries[$0] }
+      let tries = state.again.sorted().compactMap { state.tries[$0] }
+      let reports = state.again.union(state.incomplete).sorted().compactMap { state.quick[$0] }
+      let incomplete = state.incomplete.sorted().compactMap { state.tries[$0] }
       state.incomplete = []
-      let logs = state.rejectedLogs.compactMap { state.tries[$0] }
+      let logs = state.rejectedLogs.sorted().compactMap { state.tries[$0] }
       state.again = []
       state.rejectedLogs = []
       let batches = state.connection == nil ? [] : state.ledger.renewal(at: now)
@@ -172,7 +213,7 @@ final class MinerCore: Sendable {
   }
 
   /// Stops what could soon be given to somebody else. Returns when to look again.
-  func fence() -> MonotonicTime {
+  @discardableResult func fence() -> MonotonicTime {
     let now = clock.monotonic
     let (due, next) = state.withLock { state in
       let due = state.ledger.fenced(at: now).compactMap { state.tries[$0] }
@@ -203,20 +244,23 @@ final class MinerCore: Sendable {
     }
   }
 
-  private func execution(_ lease: String) -> TryExecution? { state.withLock { $0.tries[lease] } }
+  private func execution(_ lease: String) -> (any MinerTry)? { state.withLock { $0.tries[lease] } }
 
   private func leases(_ renewed: [String: Int64], _ lost: [String]) {
-    let executions = state.withLock { state in
+    let (executions, holds) = state.withLock { state in
       let ours = state.ledger.answered(renewed: renewed, lost: lost)
       for lease in ours { state.quick[lease] = nil }
-      return ours.compactMap { state.tries[$0] }
+      return (ours.compactMap { state.tries[$0] }, state.holds(renewed.keys))
     }
+    tell(holds)
     for execution in executions {
       execution.logger.warning("the lease is lost")
       execution.handle(.leaseLost)
     }
     if !lost.isEmpty { change.yield() }
   }
+
+  private func tell(_ holds: [Hold]) { for hold in holds { hold.execution.hold(until: hold.moment) } }
 
   private func settled(_ lease: String) {
     let execution = state.withLock { state in
@@ -246,7 +290,7 @@ final class MinerCore: Sendable {
 
   private enum Admission {
     case quick(TryReport)
-    case run(TryExecution)
+    case run(any MinerTry)
     case refuse(String)
     case ignore
   }
@@ -254,20 +298,23 @@ final class MinerCore: Sendable {
   private func assign(_ assignment: Assignment) {
     let received = clock.monotonic
     let lease = assignment.lease
-    let (admission, connection) = state.withLock { state in
+    let (admission, connection, holds) = state.withLock { state in
       let admission = admit(assignment, &state)
       if case .refuse = admission {
       } else {
-        state.ledger.grant(lease, milliseconds: assignment.leaseMilliseconds, from: received)
+        state.ledger.assigned(lease, milliseconds: assignment.leaseMilliseconds, at: received)
       }
-      return (admission, state.connection)
+      return (admission, state.connection, state.holds([lease]))
     }
+    tell(holds)
     switch admission {
     case .quick(let report): connection?.send(report.message)
     case .run(let execution):
       connection?.send(.accept(lease: lease))
       execution.logger.info("accepted", metadata: ["runner": "\(assignment.specification.runner)"])
       start.yield(execution)
+      // It may have come so late that its lease is nearly over.
+      fence()
     case .refuse(let reason):
       logger.notice("refused: \(reason)", metadata: ["job": "\(assignment.job)"])
       connection?.send(.refuse(lease: lease, reason: reason))
@@ -298,13 +345,13 @@ final class MinerCore: Sendable {
     guard let gpus = state.devices.allocate(specification.constraints, to: lease) else {
       return .refuse("not enough GPUs are free")
     }
-    let execution = TryExecution(assignment, gpus: gpus, connection: state.connection, services: services)
+    let execution = makeTry(assignment, gpus, state.connection)
     state.tries[lease] = execution
     return .run(execution)
   }
 
   /// A try's task has returned: nothing of it is left.
-  func finished(_ execution: TryExecution) {
+  func finished(_ execution: any MinerTry) {
     let lease = execution.assignment.lease
     state.withLock { state in
       state.tries[lease] = nil
@@ -319,4 +366,9 @@ final class MinerCore: Sendable {
     start.finish()
     change.finish()
   }
+}
+
+extension Dictionary where Key == String {
+  /// The values in the order of their keys, so that what follows does not depend on chance.
+  fileprivate var inOrder: [Value] { sorted { $0.key < $1.key }.map(\.value) }
 }

@@ -22,7 +22,10 @@ extension ProcessEnd {
   func result(program: String, timeout: Seconds, stopped: RunnerStop?) -> RunResult {
     let asked = terminated || (killed && isSignaled)
     var result = RunResult(.completed, usage: usage)
-    if let stopped {
+    if fenced {
+      result.outcome = .failed(JobError(.minerError, "the miner stood still, and its lease was not renewed in time"))
+      result.wasStopped = true
+    } else if let stopped {
       result.outcome = .failed(stopped.error)
     } else if timedOut {
       result.outcome = .failed(JobError(.timeout, "it ran longer than \(timeout.whole) s"))

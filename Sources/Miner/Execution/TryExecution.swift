@@ -10,7 +10,7 @@ import Wire
 ///
 /// Events come in from anywhere through ``handle(_:)``, which never waits. One task (``run()``) does what takes time,
 /// a phase at a time; the folder and everything in it are gone when it returns.
-final class TryExecution: Sendable {
+final class TryExecution: MinerTry {
   /// What takes time.
   private enum Work: Sendable {
     case launch
@@ -77,17 +77,7 @@ final class TryExecution: Sendable {
     }
   }
 
-  /// What of it is still to come, for a miner that is to go.
-  enum Stage {
-    /// It is being prepared, or its program runs.
-    case payload
-    /// It has ended, and the coordinator has not taken what it left.
-    case result
-    /// It never ran.
-    case refusal
-  }
-
-  var stage: Stage {
+  var stage: TryStage {
     state.withLock { state in
       switch state.machine.state {
       case .preparing, .running: .payload
@@ -110,6 +100,8 @@ final class TryExecution: Sendable {
   // MARK: Events
 
   func handle(_ event: TryMachine.Event) { perform(state.withLock { $0.machine.handle(event) }) }
+
+  func hold(until moment: MonotonicTime) { control.request(.fence(at: moment)) }
 
   /// A connection stands over which the lease goes on; the coordinator has this much of the logs.
   func resumed(_ connection: any MinerConnection, stdout: Int64, stderr: Int64) {
@@ -288,28 +280,21 @@ final class TryExecution: Sendable {
   // MARK: The report
 
   private func report() -> MinerMessage {
-    let (stop, result, failure, artifacts, workspace) = state.withLock { state in
-      (state.machine.stop, state.result, state.failure, state.artifacts, state.workspace)
+    var (outcome, workspace): (TryOutcome, TryWorkspace?) = state.withLock { state in
+      let outcome = TryOutcome(
+        stop: state.machine.stop, result: state.result, failure: state.failure, artifacts: state.artifacts)
+      return (outcome, state.workspace)
     }
-    guard let result else {
-      // It never ran.
-      if stop == .leaving { return .refuse(lease: lease, reason: "the miner is leaving") }
-      let error = Self.unstarted(stop) ?? failure ?? JobError(.minerError, "it could not be prepared")
-      return .failed(TryReport(lease: lease, error: error))
+    outcome.stdout = workspace?.stdout.spool.fact ?? .empty
+    outcome.stderr = workspace?.stderr.spool.fact ?? .empty
+    let message = outcome.report(lease: lease) { report in
+      report.sign(of: assignment.job, with: services.work.signingKey)
     }
-    var report = TryReport(
-      lease: lease, result: result, error: result.verdict(stop) ?? failure, artifacts: artifacts,
-      stdout: workspace?.stdout.spool.fact ?? .empty, stderr: workspace?.stderr.spool.fact ?? .empty)
-    report.sign(of: assignment.job, with: services.work.signingKey)
-    logger.info("ended", metadata: ["outcome": "\(report.error?.code.rawValue ?? "completed")"])
-    return report.message
-  }
-
-  private static func unstarted(_ stop: TryMachine.Stop?) -> JobError? {
-    switch stop {
-    case .canceled: JobError(.canceled, "canceled before it started")
-    case .fenced: JobError(.minerError, "the miner could not renew its lease in time")
-    case .leaving, .lost, nil: nil
+    switch message {
+    case .done: logger.info("ended", metadata: ["outcome": "completed"])
+    case .failed(let report): logger.info("ended", metadata: ["outcome": "\(report.error?.code.rawValue ?? "")"])
+    default: break
     }
+    return message
   }
 }

@@ -28,6 +28,8 @@ public struct ProcessEnd: Hashable, Sendable {
   public var terminated = false
   /// What was left was sent KILL.
   public var killed = false
+  /// It was killed because the miner, which stood still, had not renewed its lease.
+  public var fenced = false
   /// The kernel killed a process for want of memory while it ran.
   public var memoryRanOut = false
 
@@ -60,6 +62,7 @@ public struct ProcessEnd: Hashable, Sendable {
     timedOut = number("timed_out") == 1
     terminated = number("terminated") == 1
     killed = number("killed") == 1
+    fenced = number("fenced") == 1
     memoryRanOut = number("oom") == 1
   }
 }

@@ -1,3 +1,4 @@
+public import Clocks
 public import Marketplace
 
 /// A program to run under a supervisor.
@@ -17,6 +18,8 @@ public struct SupervisedCommand: Sendable {
   public var timeout: Seconds?
   /// Between TERM and KILL when the timeout strikes. Default 10 s.
   public var timeoutGrace = Seconds(10)
+  /// Nothing of it may run at or after this moment; see ``SupervisedProcess/fence(at:)``. Nil: no such moment.
+  public var fence: MonotonicTime?
   /// Stands in the supervisor's command line, for people who look at `ps`. Not secret.
   public var label = "job"
 
@@ -60,6 +63,7 @@ public struct SupervisedCommand: Sendable {
     }
     try encoder.append("t", timeout.map { max(1, $0.milliseconds) })
     try encoder.append("g", max(0, timeoutGrace.milliseconds))
+    try encoder.append("f", fence.map { max(1, $0.milliseconds) })
     try encoder.append("n", Int64(min(19, max(0, limits.niceness))))
     return try encoder.finish()
   }

@@ -1,5 +1,6 @@
 import CSupervisor
 import Glibc
+public import Clocks
 public import Marketplace
 public import NIOCore
 public import NIOPosix
@@ -91,6 +92,10 @@ public final class SupervisedProcess: Sendable {
 
   /// Kills everything the program started, now.
   public func kill() { send("K\n") }
+
+  /// Kills everything at this moment of the machine's monotonic clock, unless a later one was named by then: also when
+  /// this process itself stands still.
+  public func fence(at moment: MonotonicTime) { send("F \(moment.milliseconds)\n") }
 
   private func send(_ line: String) {
     // A supervisor that is gone already has nothing left to kill.

@@ -36,7 +36,8 @@ struct InferenceRunner: Runner {
       }
     }
     // There is nothing to be polite to: the connection is closed.
-    context.control.handle { _ in asking.cancel() }
+    // A miner that stands still asks nothing more either.
+    context.control.handle { request in if request.isEnd { asking.cancel() } }
     var result = await withTaskCancellationHandler {
       await asking.value
     } onCancel: {

@@ -38,6 +38,7 @@ struct ProcessRunner: Runner {
       switch request {
       case .terminate(let grace): process.terminate(grace: grace)
       case .kill: process.kill()
+      case .fence(let moment): process.fence(at: moment)
       }
     }
     let stopped = await follow(process, context)
@@ -79,6 +80,7 @@ struct ProcessRunner: Runner {
     command.timeout = specification.timeout
     command.timeoutGrace = settings.stopGrace
     command.group = group(for: context)
+    command.fence = context.control.fence
     command.label = "\(context.assignment.job).\(context.assignment.tryNumber)"
     if case .bubblewrap(let bubblewrap) = settings.sandbox {
       let profile = Bubblewrap.Profile(

@@ -1,3 +1,4 @@
+public import Clocks
 public import Marketplace
 import Synchronization
 public import Wire
@@ -29,9 +30,15 @@ public final class RunControl: Sendable {
   public enum Request: Hashable, Sendable {
     case terminate(grace: Seconds)
     case kill
+    /// What runs must be gone at this moment unless a later one was named by then, even if the miner stands still.
+    case fence(at: MonotonicTime)
+
+    /// It asks for the end now.
+    var isEnd: Bool { if case .fence = self { false } else { true } }
   }
 
   private struct State {
+    var fence: MonotonicTime?
     var requests: [Request] = []
     var handler: (@Sendable (Request) -> Void)?
   }
@@ -43,11 +50,19 @@ public final class RunControl: Sendable {
   /// Asks for the end. May be repeated.
   public func request(_ request: Request) {
     let handler = state.withLock { state in
-      if state.handler == nil { state.requests.append(request) }
+      if case .fence(let moment) = request { state.fence = moment }
+      if state.handler == nil {
+        // Of moments only the latest counts.
+        if !request.isEnd { state.requests.removeAll { !$0.isEnd } }
+        state.requests.append(request)
+      }
       return state.handler
     }
     handler?(request)
   }
+
+  /// The latest moment that was named; nothing may be started at or after it.
+  public var fence: MonotonicTime? { state.withLock { $0.fence } }
 
   /// Takes requests from now on, and those that came before.
   public func handle(_ handler: @escaping @Sendable (Request) -> Void) {

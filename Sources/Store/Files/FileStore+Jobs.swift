@@ -13,9 +13,9 @@ extension FileStore {
     defer { close(descriptor) }
     do {
       try write(descriptor)
-      try POSIXFile.sync(descriptor, path)
+      try CrashPoint.packageSync.around { () throws(FileStoreError) in try POSIXFile.sync(descriptor, path) }
       try POSIXFile.makeDirectories(POSIXFile.parent(of: target))
-      try POSIXFile.move(path, to: target)
+      try POSIXFile.move(path, to: target, .packageRename)
     } catch {
       try? POSIXFile.remove(path)
       throw error

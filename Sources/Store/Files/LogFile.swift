@@ -67,7 +67,7 @@ public final class LogFile: Sendable {
       guard known < bytes.count else { return .success(.duplicate(length: state.length)) }
       let new = UnsafeRawBufferPointer(rebasing: bytes[Int(known)...])
       do throws(FileStoreError) {
-        try write(new, at: state.length)
+        try CrashPoint.logWrite.around { () throws(FileStoreError) in try write(new, at: state.length) }
       } catch {
         // A part may be written already; the next chunk must find the old end.
         _ = ftruncate(descriptor, off_t(state.length))
@@ -111,7 +111,9 @@ public final class LogFile: Sendable {
       return state.isDirty
     }
     guard isDirty else { return }
-    do throws(FileStoreError) { try POSIXFile.sync(descriptor, path) } catch {
+    do throws(FileStoreError) {
+      try CrashPoint.logSync.around { () throws(FileStoreError) in try POSIXFile.sync(descriptor, path) }
+    } catch {
       state.withLock { $0.isDirty = true }
       throw error
     }

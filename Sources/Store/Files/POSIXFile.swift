@@ -85,12 +85,14 @@ enum POSIXFile {
   static func syncDirectory(_ path: String) throws(FileStoreError) {
     let descriptor = try open(path, O_RDONLY | O_DIRECTORY)
     defer { close(descriptor) }
-    try sync(descriptor, path)
+    try CrashPoint.folderSync.around { () throws(FileStoreError) in try sync(descriptor, path) }
   }
 
   /// Puts a whole, synced file in its place: afterwards the name stands for all of it, after a power cut too.
-  static func move(_ path: String, to target: String) throws(FileStoreError) {
-    guard rename(path, target) == 0 else { throw .last("rename", target) }
+  static func move(_ path: String, to target: String, _ point: CrashPoint) throws(FileStoreError) {
+    try point.around { () throws(FileStoreError) in
+      guard rename(path, target) == 0 else { throw .last("rename", target) }
+    }
     FileTrace.note(.rename(from: path, to: target))
     try syncDirectory(parent(of: target))
   }

@@ -55,7 +55,9 @@ public final class UploadFile: Sendable {
       guard offset == state.length else { return .failure(.wrongOffset(expected: state.length)) }
       if reserve?.isSpent == true { return .failure(.diskFull) }
       do throws(FileStoreError) {
-        try POSIXFile.write(bytes, to: descriptor, at: offset, path)
+        try CrashPoint.uploadWrite.around { () throws(FileStoreError) in
+          try POSIXFile.write(bytes, to: descriptor, at: offset, path)
+        }
       } catch {
         _ = ftruncate(descriptor, off_t(state.length))
         return .failure(error)
@@ -92,9 +94,9 @@ public final class UploadFile: Sendable {
           release(&state)
           throw error
         }
-        try POSIXFile.sync(descriptor, path)
+        try CrashPoint.uploadSync.around { () throws(FileStoreError) in try POSIXFile.sync(descriptor, path) }
         try POSIXFile.makeDirectories(POSIXFile.parent(of: target))
-        try POSIXFile.move(path, to: target)
+        try POSIXFile.move(path, to: target, .uploadRename)
         release(&state)
       }
     }

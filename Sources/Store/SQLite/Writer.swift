@@ -82,8 +82,8 @@ final class Writer: Sendable {
   private func run(_ group: [any PendingWork], _ session: SQLiteSession) {
     do {
       let failures = try commit(group, session)
-      publish(session)
-      for (work, failure) in zip(group, failures) { work.answer(failure) }
+      CrashPoint.publish.around { publish(session) }
+      CrashPoint.answer.around { for (work, failure) in zip(group, failures) { work.answer(failure) } }
     } catch {
       // Nothing of the group is in the database, and what its operations found may rest on what is not there.
       session.connection.rollback()
@@ -104,7 +104,7 @@ final class Writer: Sendable {
     let isFull = failures.contains { $0 as? StoreError == .diskFull }
     if isFull, let reserve, reserve.bytes > 0, !reserve.isSpent { throw StoreError.diskFull }
     try session.flush()
-    try session.connection.commit()
+    try CrashPoint.commit.around { try session.connection.commit() }
     return failures
   }
 

@@ -41,6 +41,30 @@ struct LeaseLedgerTests {
     #expect(ledger.nextFence == at(9_000))
   }
 
+  /// A message that was held up tells of a lease that began long ago.
+  @Test func `an assignment counts from the last question that was answered before it`() {
+    var ledger = LeaseLedger(margin: Seconds(2))
+    ledger.connected(asked: at(1_000))
+    ledger.assigned("a", milliseconds: 15_000, at: at(9_000))
+    #expect(ledger.nextFence == at(14_000))
+    _ = ledger.renewal(at: at(10_000))
+    _ = ledger.answered(renewed: ["a": 15_000], lost: [])
+    ledger.assigned("b", milliseconds: 15_000, at: at(20_000))
+    #expect(ledger.backstop(of: "b") == at(24_000))
+    // Much too late: it must be stopped at once.
+    ledger.assigned("c", milliseconds: 15_000, at: at(90_000))
+    #expect(ledger.fenced(at: at(90_000)).contains("c"))
+  }
+
+  @Test func `the backstop lies between the fence and the deadline`() {
+    var ledger = LeaseLedger(margin: Seconds(3))
+    ledger.grant("a", milliseconds: 15_000, from: at(0))
+    ledger.grant("b", milliseconds: 2_000, from: at(0))
+    #expect(ledger.backstop(of: "a") == at(13_500))
+    #expect(ledger.backstop(of: "b") == at(1_750))
+    #expect(ledger.backstop(of: "c") == nil)
+  }
+
   @Test func `lost leases are forgotten, strangers are not mentioned`() {
     var ledger = LeaseLedger(margin: Seconds(1))
     ledger.grant("a", milliseconds: 10_000, from: at(0))
@@ -78,6 +102,16 @@ struct LeaseLedgerTests {
     ledger.grant("a", milliseconds: 10_000, from: at(5_000))
     ledger.grant("a", milliseconds: 10_000, from: at(0))
     #expect(ledger.nextFence == at(14_000))
+  }
+
+  /// The word of a lost lease and an assignment lay in a socket while the miner's machine stood still.
+  @Test func `what names only lost leases tells nothing about when we were heard`() {
+    var ledger = LeaseLedger(margin: Seconds(1))
+    ledger.connected(asked: at(0))
+    _ = ledger.renewal(at: at(30_000))
+    _ = ledger.answered(renewed: [:], lost: ["earlier"])
+    ledger.assigned("a", milliseconds: 10_000, at: at(30_001))
+    #expect(ledger.fenced(at: at(30_001)) == ["a"])
   }
 
   @Test func `many leases are renewed in batches, none keeps the miner online`() {

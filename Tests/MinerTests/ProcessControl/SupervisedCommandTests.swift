@@ -1,4 +1,5 @@
 import CSupervisor
+import Clocks
 import Foundation
 import Marketplace
 import NIOCore
@@ -78,6 +79,47 @@ struct SupervisedCommandTests {
     for try await chunk in process.stdout { count += chunk.readableBytes }
     // What the pipe held, and nothing that was read ahead.
     #expect(count > 0 && count <= 65_536 + PipeReader.chunkBytes)
+  }
+
+  /// Nobody here does anything any more, as when this process is stopped: the supervisor ends the program by itself.
+  @Test func `a program is ended at its fence, and a later one replaces an earlier`() async throws {
+    let zoo = try Zoo.program
+    let mark = uniqueMark()
+    let command = SupervisedCommand(
+      arguments: [zoo, "ignore-term"], environment: [("MARK", mark)], directory: "/")
+    let process = try await SupervisedProcess.start(command, executable: zoo)
+    #expect(await process.started)
+    let clock = SystemClock()
+    let begin = clock.monotonic
+    process.fence(at: begin + Seconds(milliseconds: 150))
+    process.fence(at: begin + Seconds(milliseconds: 400))
+    // What was overtaken shortens nothing.
+    process.fence(at: begin + Seconds(milliseconds: 10))
+    let end = await process.end
+    #expect(end.fenced && end.killed && end.outcome == .signaled(number: 9))
+    #expect(clock.monotonic >= begin + Seconds(milliseconds: 400))
+    let result = end.result(program: "x", timeout: Seconds(1), stopped: nil)
+    #expect(result.wasStopped)
+    // Another try may go better.
+    guard case .failed(let error) = result.outcome else {
+      Issue.record("it did not fail")
+      return
+    }
+    #expect(error.code == .minerError)
+  }
+
+  @Test func `nothing is started after its fence`() async throws {
+    let zoo = try Zoo.program
+    var command = SupervisedCommand(arguments: [zoo, "print", "1", "x"], environment: [], directory: "/")
+    command.fence = SystemClock().monotonic
+    let process = try await SupervisedProcess.start(command, executable: zoo)
+    #expect(await process.started == false)
+    let end = await process.end
+    #expect(end.fenced)
+    #expect(end.result(program: "x", timeout: Seconds(1), stopped: nil).wasStopped)
+    var count = 0
+    for try await chunk in process.stdout { count += chunk.readableBytes }
+    #expect(count == 0)
   }
 
   @Test func `a reader whose task is canceled returns`() async throws {

@@ -1,0 +1,47 @@
+import JSON
+import Marketplace
+import Store
+import Wire
+
+/// One request to submit, as it is made durable: jobs, run keys and the answer that its repetition gets, in one
+/// transaction.
+struct SubmissionBatch: Sendable {
+  struct Item: Sendable {
+    let submission: Submission
+    let context: JobContext
+  }
+
+  struct Outcome: Sendable {
+    let document: JSONValue
+    let isExisting: Bool
+  }
+
+  let account: AccountID
+  let items: [Item]
+  let idempotency: Idempotency?
+  let now: Timestamp
+  let answer: @Sendable ([Outcome]) -> (status: Int, body: JSONValue)
+
+  /// Throws ``MarketError``; then nothing of it remains.
+  func run(in store: any MarketTransaction) throws -> Answer {
+    try store.answer(idempotency, of: account, at: now) {
+      let outcomes = try items.map { item in
+        let outcome = try item.submission.run(in: store)
+        var context = item.context
+        if items.count == 1, outcome.job.state == .pending {
+          context.take(try store.queuePosition(of: outcome.job))
+        }
+        return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
+      }
+      return answer(outcomes)
+    }
+  }
+
+  private static func document(_ outcome: Submission.Outcome, _ context: JobContext) -> JSONValue {
+    guard var object = outcome.job.document(context).object else { return .null }
+    object["existing"] = .bool(outcome.isExisting)
+    object["accepted"] = .bool(!outcome.isExisting)
+    if outcome.job.specification.runKey != nil { object["strict_override_used"] = .bool(outcome.usedUnlock) }
+    return .object(object)
+  }
+}
