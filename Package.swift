@@ -152,7 +152,7 @@ let package = Package(
       "Coordinator",
       [
         "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "Store", "WebSocket", "WebSocketTransport",
-        "ResultPackage", "MarketplaceClient", log,
+        "ResultPackage", "MarketplaceClient", log, .product(name: "NIOEmbedded", package: "swift-nio"),
       ] + nio),
     tests(
       "Miner",

@@ -39,6 +39,13 @@ public final class WebSocketConnection: Sendable {
   /// `maximumBufferedBytes`.
   public var isWritable: Bool { writable.load(ordering: .relaxed) }
 
+  /// Bytes that may be added until it is not writable any more; 0 when it is not, or has closed. On the event loop only.
+  public var room: Int {
+    eventLoop.preconditionInEventLoop()
+    guard let endpoint, isWritable else { return 0 }
+    return max(0, endpoint.configuration.highWatermark - bufferedBytes)
+  }
+
   // MARK: Sending
 
   /// Sends a text message.

@@ -31,6 +31,8 @@ public struct FeedLimits: Hashable, Sendable {
   public var batchBytes = 64 << 10
   /// Events read from the store at a time. Default 256.
   public var historyPage = 256
+  /// Pages of history that are read at the same time for the readers of one event loop. Default 16; more wait.
+  public var historyReads = 16
   /// Bytes of log in one message. Default 64 KiB; at least 4, so that any character fits.
   public var logPiece = 64 << 10
 

@@ -7,9 +7,10 @@ extension FeedMachine {
 
   /// What to send next from the topic. A batch counts as sent; a history read counts as begun and is answered with
   /// ``historyRead(_:floor:isLast:generation:)``.
-  mutating func next<Frame>(in run: TopicRun<Frame>) -> CursorStep<Frame> {
+  /// - room: bytes that the connection has room for; a batch is larger only when it is one event.
+  mutating func next<Frame>(in run: TopicRun<Frame>, room: Int = .max) -> CursorStep<Frame> {
     guard phase == .live, !isReadingHistory else { return .caughtUp }
-    let step = cursor.step(in: run, limit: limits.batchBytes)
+    let step = cursor.step(in: run, limit: min(limits.batchBytes, room))
     switch step {
     case .caughtUp: break
     case .batch(let batch): cursor.delivered(batch)

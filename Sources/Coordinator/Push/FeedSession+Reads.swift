@@ -56,26 +56,42 @@ extension FeedSession {
     let job = machine.job
     let limit = max(1, hub.limits.historyPage)
     let generation = machine.generation
-    read { source in
-      // In this order: what is still kept afterwards was there to be read.
-      let events = try await source.events(after: after, account: account, job: job, limit: limit)
-      return (events, try await source.sequenceBounds().first <= after + 1)
-    } then: { session, result in
-      let (events, isComplete) = result
-      guard isComplete else { return session.perform(session.machine.historyGone(generation: generation)) }
-      let count = session.machine.historyRead(
-        events.map(\.sequence), floor: floor, isLast: events.count < limit, generation: generation)
-      session.send(events.suffix(count))
-      session.pump()
+    part?.historyTurns.take { [self] end in
+      guard machine.generation == generation else { return end() }
+      read { source in
+        // In this order: what is still kept afterwards was there to be read.
+        let events = try await source.events(after: after, account: account, job: job, limit: limit)
+        return (events, try await source.sequenceBounds().first <= after + 1)
+      } then: { session, result in
+        guard result.1 else { return session.perform(session.machine.historyGone(generation: generation)) }
+        session.took(result.0, floor: floor, isLast: result.0.count < limit, generation: generation)
+      } finally: {
+        end()
+      }
     }
   }
 
-  private func send(_ events: ArraySlice<JobEvent>) {
-    guard !events.isEmpty else { return }
-    for event in events {
-      perform(.send(.status(FeedEncoder.status(of: event, epoch: machine.epoch))))
+  /// A page of history. What the connection has no room for is read again when it has.
+  private func took(_ page: [JobEvent], floor: Int64, isLast: Bool, generation: Int) {
+    var room = connection?.room ?? 0
+    var isWhole = true
+    var taken: [JobEvent] = []
+    var frames: [EncodedFrame] = []
+    for event in page where event.sequence > machine.cursor.sequence {
+      let frame = FeedEncoder.frame(of: event, epoch: machine.epoch)
+      isWhole = room >= frame.size || room > 0 && frames.isEmpty
+      guard isWhole else { break }
+      room -= frame.size
+      taken.append(event)
+      frames.append(frame)
     }
-    delivered(ends: events.filter(\.state.isTerminal).map(\.job))
+    let count = machine.historyRead(
+      taken.map(\.sequence), floor: floor, isLast: isLast && isWhole, generation: generation)
+    if count > 0 {
+      connection?.send(EncodedFrame(run: frames))
+      delivered(ends: taken.filter(\.state.isTerminal).map(\.job))
+    }
+    pump()
   }
 
   func loadLogState(_ job: JobID, _ generation: Int) {
@@ -111,14 +127,15 @@ extension FeedSession {
   /// Runs `body` off the event loop. When it fails the feed is closed with 4013: the client comes back and resumes.
   private func read<Value: Sendable>(
     _ body: @escaping @Sendable (any FeedSource) async throws -> Value,
-    then: @escaping @Sendable (FeedSession, Value) -> Void
+    then: @escaping @Sendable (FeedSession, Value) -> Void, finally: @escaping @Sendable () -> Void = {}
   ) {
-    guard let eventLoop = connection?.eventLoop else { return }
+    guard let eventLoop = connection?.eventLoop, machine.phase != .closed else { return finally() }
     let source = hub.source
     Task {
       let result: Result<Value, any Error>
       do { result = .success(try await body(source)) } catch { result = .failure(error) }
       eventLoop.execute {
+        defer { finally() }
         guard self.connection != nil, self.machine.phase != .closed else { return }
         switch result {
         case .success(let value): then(self, value)

@@ -20,7 +20,7 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
   private let account: AccountID?
   private(set) var ticket: FeedTicket?
   private(set) var connection: WebSocketConnection?
-  private var part: LoopHub?
+  private(set) var part: LoopHub?
   private(set) var topic: TopicKey?
   /// Of the key that opened the feed.
   var keyHash: String?
@@ -192,7 +192,8 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
 
   private func sendEvents(_ connection: WebSocketConnection) -> Bool {
     guard let topic else { return false }
-    let step = hub.withState { state in state.topics[topic].map { machine.next(in: $0.run) } ?? .caughtUp }
+    let room = connection.room
+    let step = hub.withState { state in state.topics[topic].map { machine.next(in: $0.run, room: room) } ?? .caughtUp }
     switch step {
     case .caughtUp: return false
     case .history(let after, let floor):
@@ -207,9 +208,10 @@ final class FeedSession: WebSocketSession, @unchecked Sendable {
 
   private func sendLatest(_ connection: WebSocketConnection) -> Bool {
     guard let topic else { return false }
+    let limit = min(hub.limits.batchBytes, connection.room)
     let frames = hub.withState { state -> [EncodedFrame] in
       guard let topic = state.topics[topic], machine.takesProgress(last: topic.run.last) else { return [] }
-      let batch = topic.latest.batch(after: machine.cursor.version, limit: hub.limits.batchBytes)
+      let batch = topic.latest.batch(after: machine.cursor.version, limit: limit)
       machine.cursor.delivered(version: batch.version)
       return batch.frames
     }

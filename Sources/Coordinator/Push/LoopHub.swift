@@ -27,11 +27,14 @@ final class LoopHub: @unchecked Sendable {
   private let index: Int
   private var topics: [TopicKey: LoopTopic] = [:]
   private var followers: [JobID: [ObjectIdentifier: FeedSession]] = [:]
+  /// Pages of history being read for readers of this loop.
+  let historyTurns: Turns
 
   init(hub: PushHub, eventLoop: any EventLoop, index: Int) {
     self.hub = hub
     self.eventLoop = eventLoop
     self.index = index
+    historyTurns = Turns(hub.limits.historyReads)
   }
 
   // MARK: Readers
@@ -127,9 +130,10 @@ final class LoopHub: @unchecked Sendable {
           isWhole: true)
         return (batch, [])
       }
+      let room = limit - events.frames.reduce(0) { $0 + $1.size }
       let latest =
-        events.isWhole
-        ? topic.latest.batch(after: common.version, limit: limit)
+        events.isWhole && room > 0
+        ? topic.latest.batch(after: common.version, limit: room)
         : (frames: [], version: common.version, isWhole: false)
       let batch = SharedBatch(
         base: events.base, baseVersion: common.version, events: events, version: latest.version,

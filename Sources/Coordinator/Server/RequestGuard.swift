@@ -57,7 +57,7 @@ final class RequestGuard: ChannelDuplexHandler {
     case .head(let head):
       outstanding += 1
       isReceiving = true
-      closesAfter = head.headerFields[.connection]?.lowercased() == "close"
+      closesAfter = head.wantsClose
       context.fireChannelRead(data)
     case .body(let buffer):
       guard let drained else { return context.fireChannelRead(data) }
@@ -83,10 +83,16 @@ final class RequestGuard: ChannelDuplexHandler {
       promise?.fail(ChannelError.ioOnClosedChannel)
       return
     }
+    var data = data
     switch unwrapOutboundIn(data) {
-    case .head(let head):
+    case .head(var head):
       isAnswering = head.status.kind != .informational
       isRefusal = head.status.code >= 400
+      // Told, so that the client does not send another request just when the connection ends (RFC 9112 §9.6).
+      if isAnswering, closesAfter, outstanding == 1 {
+        head.headerFields[.connection] = "close"
+        data = wrapOutboundOut(.head(head))
+      }
     case .body: break
     case .end:
       isAnswering = false
@@ -185,6 +191,13 @@ struct RequestFault: Sendable {
       headerFields: [
         .contentType: Problem.mediaType, .contentLength: String(body.count), .connection: "close",
       ])
+  }
+}
+
+extension HTTPRequest {
+  /// Its sender sends nothing more.
+  fileprivate var wantsClose: Bool {
+    (headerFields[.connection] ?? "").split { ", \t".contains($0) }.contains { $0.lowercased() == "close" }
   }
 }
 

@@ -69,6 +69,51 @@ private let job = Known.job(1)
     }
   }
 
+  /// A page of history counts as well: one that resumes far back and reads nothing costs no page.
+  @Test func historyStaysWithinTheBound() async throws {
+    var limits = FeedLimits()
+    limits.runEvents = 4
+    limits.eventsBehind = 100_000
+    let opened = Mutex<WebSocketConnection?>(nil)
+    let source = TestSource()
+    let hub = PushHub(source: source, clock: SystemClock(), lastSequence: 0, limits: limits)
+    let server = try await WebSocketServer.bind(
+      port: 0, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
+    ) { _, channel in
+      channel.eventLoop.makeCompletedFuture {
+        let ticket = try hub.admit(address: nil, account: nil)
+        return .accept(session: {
+          let resume = FeedResume(epoch: "epoch-1", after: 0)
+          let session = hub.session(scope: .account, account: Known.account, resume: resume, ticket: ticket)
+          return Spy(session) { connection in opened.withLock { $0 = connection } }
+        })
+      }
+    }
+    let fixture = HubFixture(store: source, hub: hub, server: server)
+    let count: Int64 = 2000
+    for _ in 0..<count { fixture.change((job, .running), padding: 4000) }
+    var lazy = try await fixture.client("/", isLazy: true)
+    #expect(try await lazy.next()?.sequence == 1)
+    let connection = try #require(opened.withLock { $0 })
+    var most = 0
+    while connection.isWritable {
+      most = max(most, connection.bufferedBytes)
+      await fixture.turn()
+    }
+    // It stops for good when all buffers of the kernel are full too.
+    for _ in 0..<50 {
+      most = max(most, connection.bufferedBytes)
+      await fixture.turn()
+    }
+    #expect(most <= WebSocketConfiguration().highWatermark + 10_000, "one event of about 8 KB may be above")
+    for sequence in 2...count {
+      let got = try await lazy.next()?.sequence
+      #expect(got == sequence)
+      guard got == sequence else { break }
+    }
+    await server.shutdown()
+  }
+
   /// One paused reader does not hold up another, and what waits for it stays within its bound.
   @Test func othersGoOn() async throws {
     let paused = Mutex<WebSocketConnection?>(nil)

@@ -85,6 +85,26 @@ private let job = Known.job(1)
     }
   }
 
+  /// A reader may have from the store what was committed but not published yet.
+  @Test(arguments: ["/account?key&after=0", "/account?key"])
+  func oneThatIsAheadOfTheHubGetsNothingTwice(path: String) async throws {
+    try await HubFixture.run { fixture in
+      fixture.change((job, .running))
+      let committed = fixture.store.commit([(job, .running), (job, .running)])
+      var client = try await fixture.client(path)
+      if path.contains("after") {
+        for sequence in Int64(1)...3 { #expect(try await client.next()?.sequence == sequence) }
+      } else {
+        #expect(try await client.next()?.summary == "snapshot 3 1")
+      }
+      await fixture.turn()
+      fixture.hub.publish(events: committed)
+      fixture.change((job, .running))
+      #expect(try await client.next()?.sequence == 4)
+      try await fixture.inStep()
+    }
+  }
+
   @Test func aJobsEndReachesReadersInStep() async throws {
     try await HubFixture.run { fixture in
       fixture.change((job, .running))
