@@ -28,14 +28,21 @@ struct Admission: Sendable {
     guard case .admit(let target, let resume) = await gate.decide(head) else { return .refuse }
     switch target {
     case .miner(let identity):
-      return .accept(session: {
-        WebSocketStream.serving { stream in
-          await MinerSession(market: market, identity: identity, stream: stream).run()
-        }
-      })
+      return .accept(
+        session: {
+          WebSocketStream.serving { stream in
+            await MinerSession(market: market, identity: identity, stream: stream).run()
+          }
+        }, limits: Self.minerLimits)
     case .account(let identity): return feed(.account, identity, resume, target, address)
     case .job(let job, let identity): return feed(.job(job), identity, resume, target, address)
     }
+  }
+
+  /// 16 MiB for a miner's message: the end of a try names all its artifacts, 10,000 by default, with paths of up to 1,024
+  /// bytes.
+  private static var minerLimits: Limits {
+    Limits(maximumFrameSize: 16 << 20, maximumMessageSize: 16 << 20, deflateBomb: 16 << 20)
   }
 
   private func feed(

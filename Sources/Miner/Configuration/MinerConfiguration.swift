@@ -47,8 +47,8 @@ public struct MinerConfiguration: Sendable {
 
   /// Bytes of one log of one try. Default 256 MiB; more ends the job with `OUTPUT_TOO_LARGE`.
   public var logLimit = LogSpool.defaultLimit
-  /// Files among one try's results. Default 1,000.
-  public var artifactLimit = 1000
+  /// Files among one try's results. Default 10,000; more ends the job with `OUTPUT_TOO_LARGE`.
+  public var artifactLimit = 10_000
   /// Bytes of one artifact. Default 16 GiB.
   public var artifactBytes: Int64 = 16 << 30
   /// Bytes of inputs kept for jobs to come. Default 10 GiB; 0 keeps none.

@@ -74,27 +74,12 @@ private let job = Known.job(1)
     var limits = FeedLimits()
     limits.runEvents = 4
     limits.eventsBehind = 100_000
-    let opened = Mutex<WebSocketConnection?>(nil)
-    let source = TestSource()
-    let hub = PushHub(source: source, clock: SystemClock(), lastSequence: 0, limits: limits)
-    let server = try await WebSocketServer.bind(
-      port: 0, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
-    ) { _, channel in
-      channel.eventLoop.makeCompletedFuture {
-        let ticket = try hub.admit(address: nil, account: nil)
-        return .accept(session: {
-          let resume = FeedResume(epoch: "epoch-1", after: 0)
-          let session = hub.session(scope: .account, account: Known.account, resume: resume, ticket: ticket)
-          return Spy(session) { connection in opened.withLock { $0 = connection } }
-        })
-      }
-    }
-    let fixture = HubFixture(store: source, hub: hub, server: server)
+    let (fixture, opened) = try await Self.spied(limits, resume: FeedResume(epoch: "epoch-1", after: 0))
     let count: Int64 = 2000
     for _ in 0..<count { fixture.change((job, .running), padding: 4000) }
     var lazy = try await fixture.client("/", isLazy: true)
     #expect(try await lazy.next()?.sequence == 1)
-    let connection = try #require(opened.withLock { $0 })
+    let connection = try #require(opened.connections.first)
     var most = 0
     while connection.isWritable {
       most = max(most, connection.bufferedBytes)
@@ -111,30 +96,17 @@ private let job = Known.job(1)
       #expect(got == sequence)
       guard got == sequence else { break }
     }
-    await server.shutdown()
+    await fixture.server.shutdown()
   }
 
   /// One paused reader does not hold up another, and what waits for it stays within its bound.
   @Test func othersGoOn() async throws {
-    let paused = Mutex<WebSocketConnection?>(nil)
     var limits = FeedLimits()
     limits.eventsBehind = 100_000
-    let source = TestSource()
-    let hub = PushHub(source: source, clock: SystemClock(), lastSequence: 0, limits: limits)
-    let server = try await WebSocketServer.bind(
-      port: 0, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
-    ) { _, channel in
-      channel.eventLoop.makeCompletedFuture {
-        let ticket = try hub.admit(address: nil, account: nil)
-        return .accept(session: {
-          let session = hub.session(scope: .account, account: Known.account, resume: nil, ticket: ticket)
-          return Spy(session) { connection in paused.withLock { $0 = $0 ?? connection } }
-        })
-      }
-    }
-    let fixture = HubFixture(store: source, hub: hub, server: server)
+    let (fixture, opened) = try await Self.spied(limits)
     var lazy = try await fixture.client("/", isLazy: true)
     #expect(try await lazy.next()?.summary == "snapshot 0 0")
+    let paused = try #require(opened.connections.first)
     var keen = try await fixture.client("/")
     #expect(try await keen.next()?.summary == "snapshot 0 0")
     let bound = WebSocketConfiguration().highWatermark + limits.batchBytes + 16 << 10
@@ -143,19 +115,45 @@ private let job = Known.job(1)
     while roundsLeft > 0 {
       round += 1
       // Once the other one is slow, a few more rounds show that it does not matter.
-      roundsLeft = paused.withLock { $0?.isWritable } == false ? min(roundsLeft - 1, 20) : roundsLeft - 1
+      roundsLeft = !paused.isWritable ? min(roundsLeft - 1, 20) : roundsLeft - 1
       for _ in 0..<10 { fixture.change((job, .running), padding: 4000) }
       for index in Int64(1)...10 {
         let got = try await keen.next()?.sequence
         #expect(got == round * 10 + index)
         guard got == round * 10 + index else { break }
       }
-      let waiting = paused.withLock { $0?.bufferedBytes } ?? 0
-      #expect(waiting <= bound)
+      #expect(paused.bufferedBytes <= bound)
     }
-    #expect(paused.withLock { $0?.isWritable } == false, "the paused reader was never slow")
-    await server.shutdown()
+    #expect(!paused.isWritable, "the paused reader was never slow")
+    await fixture.server.shutdown()
   }
+}
+
+extension SlowReaderTests {
+  /// A fixture that shows the server's connections, in the order in which they were opened.
+  private static func spied(_ limits: FeedLimits, resume: FeedResume? = nil) async throws -> (HubFixture, Opened) {
+    let source = TestSource()
+    let opened = Opened()
+    let hub = PushHub(source: source, clock: SystemClock(), lastSequence: 0, limits: limits)
+    let server = try await WebSocketServer.bind(
+      port: 0, eventLoopGroup: MultiThreadedEventLoopGroup.singleton
+    ) { _, channel in
+      channel.eventLoop.makeCompletedFuture {
+        let ticket = try hub.admit(address: nil, account: nil)
+        return .accept(session: {
+          let session = hub.session(scope: .account, account: Known.account, resume: resume, ticket: ticket)
+          return Spy(session, opened: opened.add)
+        })
+      }
+    }
+    return (HubFixture(store: source, hub: hub, server: server), opened)
+  }
+}
+
+private final class Opened: Sendable {
+  private let list = Mutex<[WebSocketConnection]>([])
+  var connections: [WebSocketConnection] { list.withLock { $0 } }
+  func add(_ connection: WebSocketConnection) { list.withLock { $0.append(connection) } }
 }
 
 /// Passes everything on and shows the server's connection.
