@@ -55,6 +55,7 @@ let package = Package(
     target("JSON"),
     target("Marketplace", ["JSON"]),
     target("Clocks", ["Marketplace"]),
+    target("Instruments"),
     target("Cryptography", ["COpenSSL"]),
     target("Wire", ["JSON", "Marketplace", "Cryptography"]),
     target("WebSocket", ["CZlib", "Cryptography"]),
@@ -68,14 +69,14 @@ let package = Package(
     target(
       "Store",
       [
-        "JSON", "Marketplace", "Clocks", "Cryptography", log,
+        "JSON", "Marketplace", "Clocks", "Instruments", "Cryptography", log,
         .product(name: "GRDB", package: "GRDB.swift"), .product(name: "GRDBSQLite", package: "GRDB.swift"),
       ]),
     target(
       "Coordinator",
       [
-        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage",
-        "Store", log,
+        "JSON", "Marketplace", "Clocks", "Instruments", "Cryptography", "Wire", "WebSocket", "WebSocketTransport",
+        "ResultPackage", "Store", log,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
@@ -123,6 +124,7 @@ let package = Package(
     tests("JSON"),
     tests("Marketplace", ["JSON"]),
     tests("Clocks", ["Marketplace"]),
+    tests("Instruments"),
     tests("Cryptography"),
     tests("Wire", ["JSON", "Marketplace", "Cryptography"]),
     tests("WebSocket", ["Cryptography", "CZlib"]),

@@ -80,6 +80,8 @@ public protocol MarketReader {
   func totals(account: AccountID) throws -> AccountTotals
   /// Jobs of the whole market by state; states without jobs may be missing.
   func counts() throws -> [JobState: Int]
+  /// When the pending job that is longest here was submitted; nil when none is pending.
+  func oldestPending() throws -> Timestamp?
 
   func tries(of job: JobID) throws -> [TryRecord]
   func tryRecord(of job: JobID, number: Int) throws -> TryRecord?

@@ -91,6 +91,8 @@ extension MemorySession {
     tables.jobs.values.reduce(into: [:]) { $0[$1.value.job.state, default: 0] += 1 }
   }
 
+  func oldestPending() throws -> Timestamp? { waiting.map(\.job.createdAt).min() }
+
   func attempts(_ chain: AttemptChain, below number: Int?, limit: Int) throws -> [Job] {
     tables.jobs.values.map(\.value).filter { row in
       let isOfChain =

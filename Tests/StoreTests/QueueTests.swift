@@ -77,6 +77,32 @@ import Testing
     }
   }
 
+  @Test(arguments: Backend.all) func theOldestPendingJobOfAllAccounts(_ backend: Backend) async throws {
+    try await withFixture(backend) { fixture in
+      let (store, maker) = (fixture.store, fixture.maker)
+      let other = maker.account("other", plan: .free)
+      try await store.write { try $0.save(other) }
+      #expect(try await store.read { try $0.oldestPending() } == nil)
+      func job(_ account: AccountID, after seconds: Int64) -> Job {
+        Job(
+          id: maker.id(), account: account, specification: JobSpecification(runner: "noop"),
+          createdAt: Maker.start + Seconds(seconds))
+      }
+      let jobs = [job(fixture.account.id, after: 7), job(other.id, after: 3), job(fixture.account.id, after: 5)]
+      try await fixture.insert(jobs)
+      for (index, oldest) in [(1, 3), (2, 5), (0, 7)] as [(Int, Int64)] {
+        #expect(try await store.read { try $0.oldestPending() } == Maker.start + Seconds(oldest))
+        #expect(try await store.write { try $0.oldestPending() } == Maker.start + Seconds(oldest))
+        try await store.write { market throws in
+          var job = jobs[index]
+          _ = try job.requestCancel(reason: nil, grace: Seconds(1), at: Maker.start)
+          try market.update(job)
+        }
+      }
+      #expect(try await store.read { try $0.oldestPending() } == nil)
+    }
+  }
+
   @Test(arguments: Backend.all) func notBeforeWaits(_ backend: Backend) async throws {
     try await withFixture(backend) { fixture in
       let store = fixture.store

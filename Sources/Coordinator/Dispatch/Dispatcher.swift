@@ -1,4 +1,5 @@
 import Clocks
+import Instruments
 import Logging
 import Marketplace
 import Store
@@ -23,13 +24,15 @@ final class Dispatcher: Sendable {
   private let reserve: DiskReserve?
   /// Jobs of one account that miners may hold at once; nil: by its plan.
   private let runningLimit: Int?
+  private let metrics: LeaseMetrics
   private let wakeups: AsyncStream<Void>
   private let wakeup: AsyncStream<Void>.Continuation
 
   init(
     store: any MarketStore, clock: any MarketClock, leaseTerm: Seconds, runningLimit: Int? = nil, log: Logger,
-    reserve: DiskReserve? = nil
+    reserve: DiskReserve? = nil, metrics: LeaseMetrics = LeaseMetrics()
   ) {
+    self.metrics = metrics
     self.reserve = reserve
     self.runningLimit = runningLimit
     self.store = store
@@ -156,6 +159,7 @@ extension Dispatcher {
   func renew(hashes: [String], of miner: MinerID) {
     let (now, wall) = (clock.monotonic, clock.now)
     state.withLock { $0.decisions.renew(hashes: hashes, of: miner, at: now, wall: wall) }
+    metrics.renewed.add(hashes.count)
   }
 
   /// The administrator lets a miner drain, or take work again.
@@ -197,7 +201,9 @@ extension Dispatcher {
   /// Takes a message, see ``DispatchState/receive(_:from:at:wall:)``.
   func receive(_ message: MinerMessage, from miner: MinerID) -> (replies: [MinerCommand], work: MinerWork?) {
     let (now, wall) = (clock.monotonic, clock.now)
-    return state.withLock { $0.decisions.receive(message, from: miner, at: now, wall: wall) }
+    let answer = state.withLock { $0.decisions.receive(message, from: miner, at: now, wall: wall) }
+    if case .leases(let renewed, _)? = answer.replies.first { metrics.renewed.add(renewed.count) }
+    return answer
   }
 
   /// Ends the connections that a key opened. Their leases run out, unless the miners come back with another key.
@@ -209,7 +215,9 @@ extension Dispatcher {
   /// Renews what the miner names. Returns milliseconds of life for each that is its own, and the tokens that are not.
   func renew(_ tokens: [String], of miner: MinerID) -> (renewed: [String: Int64], lost: [String]) {
     let (now, wall) = (clock.monotonic, clock.now)
-    return state.withLock { $0.decisions.renew(tokens, of: miner, at: now, wall: wall) }
+    let answer = state.withLock { $0.decisions.renew(tokens, of: miner, at: now, wall: wall) }
+    metrics.renewed.add(answer.renewed.count)
+    return answer
   }
 
   /// The live lease behind a token, whoever holds it.
@@ -262,6 +270,9 @@ extension Dispatcher {
       state.decisions.overdue(at: now).map { ($0, state.links[$0.miner]) }
     }
   }
+
+  /// Tries that miners hold.
+  var leaseCount: Int { state.withLock { $0.decisions.leases.leases.count } }
 
   /// The connected miners as they stand now.
   var members: [Fleet.Member] { state.withLock { Array($0.decisions.fleet.members.values) } }

@@ -35,7 +35,7 @@ struct AttemptRoutes {
     let operation = Rerun(
       source: id, account: identity.account, reason: reason, newID: market.newID(JobKind.self), now: market.clock.now,
       unschedulable: quotes.unschedulable(source.specification))
-    let estimate = quotes.context(source.specification)
+    let estimate = quotes.context(source.specification, account: identity.account, at: operation.now)
     let answer = try await market.store.write { store in
       try store.answer(idempotency, of: identity.account, at: operation.now) {
         let job = try operation.run(in: store)
@@ -44,6 +44,8 @@ struct AttemptRoutes {
           let position = try store.queuePosition(of: job)
           context.take(position)
           context.estimatedStart = quotes.start(of: job, position)
+        } else {
+          context.pendingReason = nil
         }
         guard var object = job.document(context).object else { return (201, .null) }
         object["existing"] = false

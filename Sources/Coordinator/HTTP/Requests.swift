@@ -56,14 +56,20 @@ extension Request {
   func query(_ known: Set<String>, repeatable: Set<String> = []) throws -> QueryReader {
     var values: [String: [String]] = [:]
     var errors: [FieldError] = []
-    for (name, value) in uri.queryParameters {
-      let name = String(name)
+    for pair in (uri.query ?? "").split(separator: "&") {
+      let ends = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      let (name, value) = (Self.decoded(ends[0]), Self.decoded(ends.count > 1 ? ends[1] : ""))
       if !known.contains(name) { errors.append(FieldError(name, "unknown query parameter")) }
       if values[name] != nil, !repeatable.contains(name) { errors.append(FieldError(name, "stands twice")) }
-      values[name, default: []].append(String(value))
+      values[name, default: []].append(value)
     }
     guard errors.isEmpty else { throw Problem.invalid(errors) }
     return QueryReader(values: values)
+  }
+
+  /// As forms write it: `+` is a blank. Most clients' libraries send blanks so.
+  private static func decoded(_ text: Substring) -> String {
+    PercentDecoding.decode(text.contains("+") ? Substring(text.replacing("+", with: " ")) : text)
   }
 }
 

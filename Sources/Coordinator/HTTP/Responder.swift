@@ -1,3 +1,4 @@
+import Clocks
 import Cryptography
 import HTTPTypes
 import Hummingbird
@@ -15,10 +16,11 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
   /// Bytes of path and query; more is 414.
   let targetLimit: Int
   let limiter: RateLimiter
+  let metrics: RequestMetrics
   let log: Logger
 
   func respond(to request: Request, context: AppContext) async throws -> Response {
-    let id = Self.requestID(request)
+    let (id, watch) = (Self.requestID(request), Stopwatch())
     var response: Response
     do {
       if !Self.unlimited.contains(request.uri.path) {
@@ -55,6 +57,8 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
       response.headers[.robots] = "noindex"
       response.headers[.cacheControl] = "private, no-store"
     }
+    metrics.count(
+      request.method, pattern: context.endpointPath, status: response.status.code, microseconds: watch.microseconds)
     log.debug(
       "request",
       metadata: [

@@ -8,7 +8,21 @@ struct RouteTable: Sendable {
     var methods: Set<HTTPRequest.Method>
   }
 
+  /// An address as it was added, such as `/v1/jobs/{id}`, with its methods.
+  struct Route: Hashable, Sendable {
+    let path: String
+    /// `HEAD` goes with `GET`.
+    let methods: Set<String>
+  }
+
   private let entries: [Entry]
+
+  /// All that there is.
+  var routes: [Route] {
+    entries.map { entry in
+      Route(path: entry.path.description, methods: Set(Self.all(entry.methods).map(\.rawValue)))
+    }
+  }
 
   /// The routes of a router that has all of them.
   init(_ router: Router<AppContext>) {
@@ -30,9 +44,11 @@ struct RouteTable: Sendable {
     let fitting = entries.filter { Self.matches($0.path, segments) }
     // A name goes before a placeholder, as in the router: `/v1/jobs/history` is not a job.
     guard let best = fitting.max(by: { Self.weight($0.path) < Self.weight($1.path) }) else { return nil }
-    var methods = best.methods
-    if methods.contains(.get) { methods.insert(.head) }
-    return methods.map(\.rawValue).sorted().joined(separator: ", ")
+    return Self.all(best.methods).map(\.rawValue).sorted().joined(separator: ", ")
+  }
+
+  private static func all(_ methods: Set<HTTPRequest.Method>) -> Set<HTTPRequest.Method> {
+    methods.contains(.get) ? methods.union([.head]) : methods
   }
 
   private static func matches(_ path: RouterPath, _ segments: [Substring]) -> Bool {

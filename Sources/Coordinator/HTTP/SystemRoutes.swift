@@ -14,6 +14,9 @@ struct SystemRoutes {
   func add(to router: Router<AppContext>) {
     router.get("/healthz") { _, _ in Response.json(["status": "ok"]) }
     router.get("/readyz") { _, _ in try await ready() }
+    router.get("/openapi.json") { _, _ in
+      Response.raw(OpenAPIDocument.bytes, type: "application/json", headers: [.cacheControl: "no-cache"])
+    }
     router.get("/v1/health") { _, _ in try await health() }
     router.get("/v1/keys") { _, _ in Response.json(market.signingKeys.published) }
     router.get("/v1/miners") { request, _ in try await miners(request) }

@@ -1,3 +1,4 @@
+import Instruments
 import Logging
 import Marketplace
 import Wire
@@ -18,6 +19,7 @@ struct LeaseExpiry: MaintenanceService {
       } else {
         try await market.lose(lease, reason: Self.reason(lease))
       }
+      market.metrics.leases.expired.add()
       if let token = lease.token { link?.send(.leases(renewed: [:], lost: [token])) }
     }
     return false

@@ -23,13 +23,16 @@ final class Market: Sendable {
   let hub: PushHub
   let polling = PollingMiners()
   let blobGate = BlobGate()
+  let metrics: MarketMetrics
   /// For file work that blocks.
   let blocking: NIOThreadPool
 
   init(
     configuration: CoordinatorConfiguration, store: any MarketStore, files: FileStore, clock: any MarketClock,
-    signingKeys: SigningKeys, hub: PushHub, blocking: NIOThreadPool, log: Logger
+    signingKeys: SigningKeys, hub: PushHub, blocking: NIOThreadPool, log: Logger,
+    metrics: MarketMetrics = MarketMetrics()
   ) {
+    self.metrics = metrics
     self.configuration = configuration
     self.store = store
     self.files = files
@@ -40,7 +43,7 @@ final class Market: Sendable {
     authenticator = Authenticator()
     dispatcher = Dispatcher(
       store: store, clock: clock, leaseTerm: configuration.leaseTerm, runningLimit: configuration.runningLimit,
-      log: log, reserve: files.reserve)
+      log: log, reserve: files.reserve, metrics: metrics.leases)
     logs = LogBook(files: files, blocking: blocking)
     results = ResultFiles(store: store, files: files, blocking: blocking)
     self.signingKeys = signingKeys

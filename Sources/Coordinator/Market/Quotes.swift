@@ -29,6 +29,15 @@ struct Quotes {
     return context
   }
 
+  /// The same for a job that is about to be submitted, with why it will wait.
+  func context(_ specification: JobSpecification, account: AccountID, at now: Timestamp) -> JobContext {
+    var context = context(specification)
+    var random = SystemRandomNumberGenerator()
+    let job = Job(id: JobID(at: now, using: &random), account: account, specification: specification, createdAt: now)
+    context.pendingReason = pendingReason(job)?.json
+    return context
+  }
+
   /// The cheapest fitting miner's price; without one, the list price of the wanted GPU.
   func price(_ specification: JobSpecification) -> Money {
     fitting(specification).map(\.record.offer.effectivePrice).min()
@@ -76,6 +85,9 @@ struct Quotes {
   func dryRun(_ job: Job) -> JSONValue {
     let context = context(job.specification)
     let fitting = fitting(job.specification)
+    var wishes = job.specification.json.object ?? JSONObject()
+    // The stored form counts milliseconds.
+    if let time = job.specification.notBefore { wishes["not_before"] = .string(time.description) }
     return [
       "dry_run": true, "could_run": .bool(!fitting.isEmpty), "fitting_miners": .integer(Int64(fitting.count)),
       "miners": .array(
@@ -88,7 +100,7 @@ struct Quotes {
       "price": .string(price(job.specification).description),
       "estimated_cost": JSONValue(context.estimatedCost?.description),
       "estimated_time_seconds": JSONValue(context.estimatedSeconds),
-      "pending_reason": pendingReason(job)?.json ?? .null, "job": job.specification.json,
+      "pending_reason": pendingReason(job)?.json ?? .null, "job": .object(wishes),
     ]
   }
 }

@@ -31,6 +31,7 @@ struct SubmissionBatch: Sendable {
         if items.count == 1, outcome.job.state == .pending {
           context.take(try store.queuePosition(of: outcome.job))
         }
+        if outcome.job.state != .pending { context.pendingReason = nil }
         return Outcome(document: Self.document(outcome, context), isExisting: outcome.isExisting)
       }
       return answer(outcomes)

@@ -48,7 +48,7 @@ struct Submitter {
         submission: Submission(
           account: identity.account, specification: specification, newID: market.newID(JobKind.self), now: now,
           unschedulable: quotes.unschedulable(specification)),
-        context: quotes.context(specification))
+        context: quotes.context(specification, account: identity.account, at: now))
     }
     let operation = SubmissionBatch(
       account: identity.account, items: items, idempotency: idempotency, now: now, answer: answer)

@@ -183,6 +183,8 @@ struct PackageContents {
     }
     let path = try ArtifactPath(validating: PackageLayout.result)
     guard let result = job.result else { return try log(.stdout, as: PackageLayout.result) }
-    return PackageEntry(path: path, source: .bytes(Array((result.string ?? result.pretty + "\n").utf8)))
+    // What a model said, without what it cost.
+    let said = job.specification.runner == "inference" ? result["text"]?.string : nil
+    return PackageEntry(path: path, source: .bytes(Array((result.string ?? said ?? result.pretty + "\n").utf8)))
   }
 }

@@ -10,6 +10,7 @@ public enum FeedRefusal: Error, Hashable, Sendable {
 /// Counts open feeds by account and by remote address.
 final class FeedAdmission: Sendable {
   private struct Counts {
+    var open = 0
     var accounts: [AccountID: Int] = [:]
     var addresses: [String: Int] = [:]
   }
@@ -28,6 +29,7 @@ final class FeedAdmission: Sendable {
       if let account, counts.accounts[account, default: 0] >= limits.connectionsPerAccount {
         return .failure(.tooManyOfAccount(limit: limits.connectionsPerAccount))
       }
+      counts.open += 1
       if let address { counts.addresses[address, default: 0] += 1 }
       if let account { counts.accounts[account, default: 0] += 1 }
       return .success(())
@@ -35,6 +37,9 @@ final class FeedAdmission: Sendable {
     try result.get()
     return FeedTicket(admission: self, address: address, account: account)
   }
+
+  /// Feeds that are open now.
+  var openCount: Int { counts.withLock { $0.open } }
 
   fileprivate func take(_ account: AccountID) -> Bool {
     counts.withLock { counts in
@@ -46,6 +51,7 @@ final class FeedAdmission: Sendable {
 
   fileprivate func release(address: String?, account: AccountID?) {
     counts.withLock { counts in
+      counts.open -= 1
       if let address { counts.addresses.decrement(address) }
       if let account { counts.accounts.decrement(account) }
     }

@@ -251,9 +251,14 @@ extension Assignment {
   func restDocument(term: Seconds) -> JSONValue {
     let job = specification
     var payload = job.payload
+    // AITBC's miners look for each of them, also where nothing is asked.
+    var constraints = job.constraints.json.object ?? JSONObject()
+    for name in ["gpu", "cuda", "min_vram_gb", "models", "region", "max_price"] where constraints[name] == nil {
+      constraints.append(name, .null)
+    }
     if payload["type"] == nil { payload["type"] = .string(job.runner) }
     return [
-      "job_id": .string(self.job.rawValue), "payload": .object(payload), "constraints": job.constraints.json,
+      "job_id": .string(self.job.rawValue), "payload": .object(payload), "constraints": .object(constraints),
       "lease_token": .string(lease), "lease_seconds": .integer(term.whole), "try": .integer(Int64(tryNumber)),
       "attempt_no": .integer(Int64(attempt)), "timeout_seconds": .integer(job.timeout.whole),
       "command": job.command.isEmpty ? .null : .array(job.command.map(JSONValue.string)),

@@ -27,7 +27,8 @@ public enum CoordinatorServer {
     }
     OpenFiles.raiseLimit()
     let clock = SystemClock(ahead: configuration.clockOffset)
-    let (store, files) = try open(configuration, clock: clock, log: log)
+    let metrics = MarketMetrics()
+    let (store, files) = try open(configuration, clock: clock, log: log, metrics: metrics.store)
     let firstRun = FirstRun(store: store, keysDirectory: configuration.keysDirectory, clock: clock, log: log)
     try await firstRun.prepare()
     let signingKeys = try SigningKeys(directory: configuration.keysDirectory)
@@ -38,9 +39,12 @@ public enum CoordinatorServer {
     let hub = PushHub(source: source, clock: clock, lastSequence: lastSequence, limits: configuration.feeds)
     let market = Market(
       configuration: configuration, store: store, files: files, clock: clock, signingKeys: signingKeys, hub: hub,
-      blocking: blocking, log: log)
+      blocking: blocking, log: log, metrics: metrics)
     source.attach(market)
-    store.setEventHandler { events in hub.publish(events: events) }
+    store.setEventHandler { events in
+      metrics.take(events)
+      hub.publish(events: events)
+    }
     try await market.authenticator.load(from: store)
     try await market.dispatcher.restore()
     market.history.load(try await store.read { try $0.runTimes() })
@@ -52,12 +56,13 @@ public enum CoordinatorServer {
 
   /// Opens what the data directory holds. Throws ``StartError``.
   private static func open(
-    _ configuration: CoordinatorConfiguration, clock: any MarketClock, log: Logger
+    _ configuration: CoordinatorConfiguration, clock: any MarketClock, log: Logger, metrics: StoreMetrics
   ) throws -> (SQLiteStore, FileStore) {
     let directory = configuration.dataDirectory
     let reserve = DiskReserve(directory: directory, bytes: configuration.diskReserve)
     do {
-      let store = try SQLiteStore.open(directory: directory, clock: clock, log: log, reserve: reserve)
+      let store = try SQLiteStore.open(
+        directory: directory, clock: clock, log: log, reserve: reserve, metrics: metrics)
       // Not before the directory is ours.
       reserve.open()
       if reserve.isSpent {
@@ -85,35 +90,16 @@ public enum CoordinatorServer {
     let readiness = Readiness()
     let origins = HostPolicy.origins(configuration)
     let gate = FeedGate(market: market, origins: origins)
-    let router = Router(context: AppContext.self, options: .autoGenerateHeadEndpoints)
-    JobRoutes(market: market).add(to: router)
-    AttemptRoutes(market: market).add(to: router)
-    QueueRoutes(market: market).add(to: router)
-    BulkCancelRoutes(market: market).add(to: router)
-    ListRoutes(market: market).add(to: router)
-    ResultRoutes(market: market).add(to: router)
-    PurgeRoutes(market: market).add(to: router)
-    ShareRoutes(market: market).add(to: router)
-    SharedRoutes(market: market).add(to: router)
-    HistoryRoutes(market: market).add(to: router)
-    LogRoutes(market: market).add(to: router)
-    UploadRoutes(market: market).add(to: router)
-    SystemRoutes(market: market, readiness: readiness).add(to: router)
-    ReceiptRoutes(market: market).add(to: router)
-    AdminRoutes(market: market).add(to: router)
-    AdminMinerRoutes(market: market).add(to: router)
-    RestMinerRoutes(market: market).add(to: router)
-    FeedRoutes(gate: gate).add(to: router)
-    StaticFiles(directory: webDirectory(configuration)).add(to: router)
-    let routes = RouteTable(router)
+    let routes = MarketRoutes(
+      market: market, readiness: readiness, gate: gate, pages: StaticFiles(directory: webDirectory(configuration)))
     let idle = TimeAmount.milliseconds(configuration.idleTimeout.milliseconds)
     let drain = TimeAmount.milliseconds(configuration.drainTimeout.milliseconds)
     let upgrader = Admission(market: market, gate: gate, origins: origins).upgrader()
     gate.countSockets { upgrader.openSockets }
     let application = Application(
       responder: MarketResponder(
-        inner: router.buildResponder(), routes: routes, targetLimit: configuration.targetLimit,
-        limiter: RateLimiter(rate: configuration.rateLimit, clock: market.clock), log: log),
+        inner: routes.router.buildResponder(), routes: routes.table, targetLimit: configuration.targetLimit,
+        limiter: RateLimiter(rate: configuration.rateLimit, clock: market.clock), metrics: routes.requests, log: log),
       server: HTTPServerBuilder { responder in
         MarketChannel(
           responder: responder, idleTimeout: idle, drainLimit: configuration.drainLimit, drainTimeout: drain,

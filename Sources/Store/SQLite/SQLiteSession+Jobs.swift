@@ -23,6 +23,12 @@ extension SQLiteSession {
       ORDER BY j.result_expires_at LIMIT ?
       """)
     static let counts = SQL("SELECT state, sum(count) FROM job_counts GROUP BY state")
+    /// By account, since the index begins with it.
+    static let oldestPending = SQL(
+      """
+      SELECT min((SELECT min(j.created_at) FROM jobs j WHERE j.account = c.account AND j.state = 0))
+      FROM job_counts c WHERE c.state = 0 AND c.count > 0
+      """)
     static let toPackage = SQL(
       """
       SELECT id FROM jobs WHERE completed_at IS NOT NULL AND left_files = 1 AND is_packaged = 0
@@ -65,6 +71,11 @@ extension SQLiteSession {
       if count != 0 { counts[try StateCode.state(row.int64(0))] = count }
     }
     return counts
+  }
+
+  func oldestPending() throws -> Timestamp? {
+    try flush()
+    return try connection.first(Statements.oldestPending) { $0.optionalTime(0) } ?? nil
   }
 
   /// The job of a row of ``jobColumns``; the writer remembers the row for a following `update`.

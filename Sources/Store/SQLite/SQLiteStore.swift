@@ -28,9 +28,10 @@ public final class SQLiteStore: MarketStore {
   /// Throws ``DataDirectoryInUse`` while another process has it, ``StoreError/newerVersion(found:known:)`` for a
   /// database that a newer program made, and ``StoreError`` for what the disk says. `clock` decides, when a job is
   /// written, whether its time has come. A commit for which the disk has no room spends `reserve` and is tried again.
+  /// What the writer does is counted in `metrics`.
   public static func open(
     directory: String, clock: any MarketClock, log: Logger, configuration: StoreConfiguration = StoreConfiguration(),
-    reserve: DiskReserve? = nil
+    reserve: DiskReserve? = nil, metrics: StoreMetrics = StoreMetrics()
   ) throws -> SQLiteStore {
     let lock = try DataDirectoryLock(directory: directory)
     let path = directory + "/market.db"
@@ -45,7 +46,8 @@ public final class SQLiteStore: MarketStore {
         try SQLiteConfiguration.openReader(path: path, configuration)
       }
       let writer = Writer(
-        clock: clock, log: log, configuration: configuration, walPath: path + "-wal", reserve: reserve)
+        clock: clock, log: log, configuration: configuration, walPath: path + "-wal", reserve: reserve,
+        metrics: metrics)
       try writer.start(database) { lock.release() }
       do {
         try readers.start(connections, log: log)

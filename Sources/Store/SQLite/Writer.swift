@@ -1,6 +1,7 @@
 import Clocks
 import GRDB
 import GRDBSQLite
+import Instruments
 import Logging
 import Marketplace
 import Synchronization
@@ -17,10 +18,13 @@ final class Writer: Sendable {
   private let configuration: StoreConfiguration
   private let walPath: String
   private let reserve: DiskReserve?
+  private let metrics: StoreMetrics
 
   init(
-    clock: any MarketClock, log: Logger, configuration: StoreConfiguration, walPath: String, reserve: DiskReserve?
+    clock: any MarketClock, log: Logger, configuration: StoreConfiguration, walPath: String, reserve: DiskReserve?,
+    metrics: StoreMetrics
   ) {
+    self.metrics = metrics
     self.reserve = reserve
     queue = WorkQueue(limit: configuration.writeQueueLimit)
     self.clock = clock
@@ -81,7 +85,11 @@ final class Writer: Sendable {
 
   private func run(_ group: [any PendingWork], _ session: SQLiteSession) {
     do {
+      let watch = Stopwatch()
       let failures = try commit(group, session)
+      metrics.durations.observe(watch.microseconds)
+      metrics.groups.observe(Int64(group.count))
+      metrics.operations.add(group.count)
       CrashPoint.publish.around { publish(session) }
       CrashPoint.answer.around { for (work, failure) in zip(group, failures) { work.answer(failure) } }
     } catch {
@@ -92,6 +100,7 @@ final class Writer: Sendable {
         log.warning("the disk is full: the space kept back is given up", metadata: ["bytes": "\(reserve.bytes)"])
         return run(group, session)
       }
+      metrics.failures.add()
       log.error("a commit failed", metadata: ["operations": "\(group.count)", "error": "\(error)"])
       for work in group { work.answer(error) }
     }

@@ -52,7 +52,10 @@ struct ArtifactsCommand: ClientVerb {
     let target = session.context.resolve(to ?? name)
     try SmallFile.makeFolders(for: target)
     let digest = try await session.client.download(job.id, artifact: path).fetch(to: target)
-    try session.output.line(to ?? name)
+    let document: JSONValue = [
+      "file": .string(to ?? name), "size": .integer(Int64(clamping: digest.size)), "sha256": .string(digest.sha256.hex),
+    ]
+    try session.write(document, session.format(format.output), id: path) { [to ?? name] }
     try session.detail("\(Printable.bytes(digest.size)), SHA-256 \(digest.sha256.hex)")
   }
 }

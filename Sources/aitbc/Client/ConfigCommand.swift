@@ -13,6 +13,7 @@ struct ConfigCommand: AsyncParsableCommand {
   struct Get: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print a setting as it applies now.")
     @OptionGroup var globals: GlobalOptions
+    @OptionGroup var format: FormatOptions
     @Argument(help: "url, api_key_file, output, timeout, color or profile.") var key: String
 
     func run() async throws {
@@ -24,7 +25,10 @@ struct ConfigCommand: AsyncParsableCommand {
           hint: "known are \((ConfigFile.keys + ["profile"]).joined(separator: ", "))")
       }
       guard let setting = entry.setting else { throw CommandFailure(.notFound, "\(key) is not set") }
-      try context.output.line(setting.value)
+      let document: JSONValue = [
+        "key": .string(key), "value": .string(setting.value), "origin": .string(setting.origin),
+      ]
+      try ConfigCommand.write(document, globals, format, in: context) { [setting.value] }
     }
   }
 
@@ -32,6 +36,7 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Write a setting.", discussion: "Example: aitbc client config set url https://market.example.org")
     @OptionGroup var globals: GlobalOptions
+    @OptionGroup var format: FormatOptions
     @Argument(help: "Which setting, or profile for the one to use by default.") var key: String
     @Argument(help: "Its value.") var value: String
 
@@ -48,6 +53,9 @@ struct ConfigCommand: AsyncParsableCommand {
       if !globals.quiet {
         try context.errors.line("\(key) set in \(path)" + (key == "profile" ? "" : " (profile \(profile))"))
       }
+      // Never the value: it may be a key.
+      let document: JSONValue = ["key": .string(key), "file": .string(path), "profile": .string(profile)]
+      try ConfigCommand.write(document, globals, format, in: context) { [] }
     }
   }
 
@@ -55,35 +63,49 @@ struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Print all settings as they apply now, and where each comes from.")
     @OptionGroup var globals: GlobalOptions
+    @OptionGroup var format: FormatOptions
 
     func run() async throws {
       let context = CommandContext.current
       let settings = try ConfigCommand.effective(ClientSettings(globals, in: context))
-      if globals.json {
-        let members = settings.map { entry in
-          (
-            entry.key,
-            entry.setting.map { ["value": .string($0.value), "origin": .string($0.origin)] } ?? JSONValue.null
-          )
-        }
-        return try context.output.line(JSONValue.object(JSONObject(members)).pretty)
+      let members = settings.map { entry in
+        (
+          entry.key,
+          entry.setting.map { ["value": .string($0.value), "origin": .string($0.origin)] } ?? JSONValue.null
+        )
       }
-      var table = TextTable("SETTING", "VALUE", "ORIGIN")
-      for entry in settings { table.add(entry.key, entry.setting?.value ?? "-", entry.setting?.origin ?? "-") }
-      for line in table.lines(width: nil) { try context.output.line(line) }
+      try ConfigCommand.write(.object(JSONObject(members)), globals, format, in: context) {
+        var table = TextTable("SETTING", "VALUE", "ORIGIN")
+        for entry in settings { table.add(entry.key, entry.setting?.value ?? "-", entry.setting?.origin ?? "-") }
+        return table.lines(width: nil)
+      }
     }
   }
 
   struct Path: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print the configuration file's path.")
     @OptionGroup var globals: GlobalOptions
+    @OptionGroup var format: FormatOptions
 
     func run() async throws {
       let context = CommandContext.current
       guard let path = ConfigFile.path(option: globals.configFile, context.environment) else {
         throw CommandFailure(.notFound, "HOME is not set, so there is no configuration file")
       }
-      try context.output.line(path)
+      try ConfigCommand.write(["path": .string(path)], globals, format, in: context) { [path] }
+    }
+  }
+
+  /// Writes an answer in the form that the call asks for: what the file says of `output` is for the market's answers.
+  fileprivate static func write(
+    _ document: JSONValue, _ globals: GlobalOptions, _ format: FormatOptions, in context: CommandContext,
+    table: () throws -> [String]
+  ) throws {
+    switch globals.json ? .json : format.output ?? .table {
+    case .json: try context.output.line(document.pretty)
+    case .jsonl: try context.output.line(document.text)
+    case .yaml: try context.output.text(YAMLWriter.text(document))
+    case .id, .table: for line in try table() { try context.output.line(line) }
     }
   }
 

@@ -9,6 +9,7 @@ struct DoctorCommand: ClientVerb {
     commandName: "doctor", abstract: "Check address, key, coordinator, clocks and versions.")
 
   @OptionGroup var globals: GlobalOptions
+  @OptionGroup var format: FormatOptions
   @OptionGroup var timeout: TimeoutOptions
 
   var callTimeout: TimeSpan? { timeout.timeout ?? TimeSpan(Seconds(10)) }
@@ -86,18 +87,17 @@ struct DoctorCommand: ClientVerb {
   }
 
   private func write(_ checks: [Check], _ session: ClientSession) throws {
-    if try session.format(nil) == .json {
-      let list = checks.map {
-        ["name": .string($0.name), "outcome": .string($0.outcome.rawValue), "text": .string($0.text)] as JSONValue
-      }
-      return try session.output.line((["checks": .array(list)] as JSONValue).pretty)
+    let list = checks.map {
+      ["name": .string($0.name), "outcome": .string($0.outcome.rawValue), "text": .string($0.text)] as JSONValue
     }
     let style = session.style()
-    for check in checks {
-      let color: Style.Color = check.outcome == .ok ? .green : check.outcome == .warning ? .yellow : .red
-      let word = check.outcome.rawValue
-      let padded = word + String(repeating: " ", count: 8 - word.count)
-      try session.output.line(style.paint(padded, color) + Printable.line("\(check.name): \(check.text)"))
+    try session.write(["checks": .array(list)], session.format(format.output), id: nil) {
+      checks.map { check in
+        let color: Style.Color = check.outcome == .ok ? .green : check.outcome == .warning ? .yellow : .red
+        let word = check.outcome.rawValue
+        let padded = word + String(repeating: " ", count: 8 - word.count)
+        return style.paint(padded, color) + Printable.line("\(check.name): \(check.text)")
+      }
     }
   }
 }

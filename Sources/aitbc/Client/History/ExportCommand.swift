@@ -1,4 +1,5 @@
 import ArgumentParser
+import JSON
 import MarketplaceClient
 
 struct ExportCommand: ClientVerb {
@@ -35,6 +36,9 @@ struct ExportCommand: ClientVerb {
       throw error
     }
     try session.remark("\(output): \(Printable.bytes(file.length))")
+    guard globals.json else { return }
+    let document: JSONValue = ["file": .string(output), "size": .integer(Int64(clamping: file.length))]
+    try session.output.line(document.pretty)
   }
 }
 

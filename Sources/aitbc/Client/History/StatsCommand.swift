@@ -15,13 +15,7 @@ struct StatsCommand: ClientVerb {
 
   func run(_ session: ClientSession) async throws {
     let stats = try await session.client.statistics()
-    switch try session.format(format.output) {
-    case .json: try session.output.line(stats.pretty)
-    case .jsonl: try session.output.line(stats.text)
-    case .yaml: try session.output.text(YAMLWriter.text(stats))
-    case .id: throw CommandFailure(.usage, "statistics have no id")
-    case .table: for line in Self.lines(stats) { try session.output.line(line) }
-    }
+    try session.write(stats, session.format(format.output), id: nil) { Self.lines(stats) }
   }
 
   private static func lines(_ stats: JSONValue) -> [String] {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Cryptography
+import JSON
 import MarketplaceClient
 import ResultPackage
 
@@ -49,16 +50,16 @@ struct DownloadCommand: ClientVerb {
   private func shown(_ name: String) -> String { output == "." ? name : output + "/" + name }
 
   private func write(_ package: FileDigest, _ session: ClientSession) throws {
-    if try session.format(nil) == .json {
-      return try session.output.line(
-        "{\"file\":\(Self.quoted(shown("output.zip"))),\"size\":\(package.size),\"sha256\":\"\(package.sha256.hex)\"}")
+    let document: JSONValue = [
+      "file": .string(shown("output.zip")), "size": .integer(Int64(clamping: package.size)),
+      "sha256": .string(package.sha256.hex),
+    ]
+    let format = try session.format(nil)
+    try session.write(document, format, id: job.id) {
+      [shown("output.zip")] + (checksum ? [shown("output.sha256")] : [])
     }
-    try session.output.line(shown("output.zip"))
-    if checksum { try session.output.line(shown("output.sha256")) }
-    try session.remark("\(Printable.bytes(package.size)), SHA-256 \(package.sha256.hex)")
+    if format == .table { try session.remark("\(Printable.bytes(package.size)), SHA-256 \(package.sha256.hex)") }
   }
-
-  private static func quoted(_ text: String) -> String { JSONText.quoted(text) }
 
   /// Makes sure that `output.zip` in the folder is the job's package.
   static func fetch(

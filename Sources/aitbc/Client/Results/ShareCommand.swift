@@ -82,6 +82,7 @@ struct UnshareCommand: ClientVerb {
     discussion: "Example: aitbc client unshare --job-id JOB --share-id SHARE")
 
   @OptionGroup var globals: GlobalOptions
+  @OptionGroup var format: FormatOptions
   @OptionGroup var timeout: TimeoutOptions
 
   @Option(help: ArgumentHelp("The job; may also stand without the option.", valueName: "id"))
@@ -114,9 +115,15 @@ struct UnshareCommand: ClientVerb {
     if all {
       shares = (try await session.client.shares(job)["shares"]?.array ?? []).compactMap { $0["share_id"]?.string }
     }
+    let format = try session.format(format.output)
     for share in shares {
       try await session.client.unshare(job, share: share)
-      try session.output.line(Printable.line(share) + " taken back")
+      // Each as it is done: a later one may fail.
+      if format == .table { try session.output.line(Printable.line(share) + " taken back") }
+      if format == .id { try session.output.line(Printable.line(share)) }
     }
+    guard format != .table, format != .id else { return }
+    let document: JSONValue = ["job_id": .string(job), "taken_back": .array(shares.map(JSONValue.string))]
+    try session.write(document, format, id: nil) { [] }
   }
 }

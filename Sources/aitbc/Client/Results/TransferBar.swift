@@ -1,5 +1,4 @@
 import Clocks
-import JSON
 import Marketplace
 import Synchronization
 
@@ -35,8 +34,4 @@ final class TransferBar: Sendable {
   func clear() {
     if isShown, state.withLock({ $0.lastDrawn != nil }) { try? context.errors.text("\r\u{1B}[2K") }
   }
-}
-
-enum JSONText {
-  static func quoted(_ text: String) -> String { JSONValue.string(text).text }
 }

@@ -15,6 +15,7 @@ struct VerifyCommand: ClientVerb {
       """)
 
   @OptionGroup var globals: GlobalOptions
+  @OptionGroup var format: FormatOptions
   @OptionGroup var timeout: TimeoutOptions
 
   @Option(
@@ -123,24 +124,22 @@ struct VerifyCommand: ClientVerb {
   }
 
   private func write(_ report: VerificationReport, _ session: ClientSession) throws {
-    if try session.format(nil) == .json {
-      let document: JSONValue = [
-        "intact": .bool(report.isIntact), "job_id": JSONValue(report.manifest?.jobID),
-        "sha256": .string(report.sha256.hex),
-        "size": .integer(Int64(clamping: report.size)), "files": .integer(Int64(report.manifest?.entries.count ?? 0)),
-        "miner_key": JSONValue(report.miner?.keyID),
-        "findings": .array(report.findings.map { .string($0.description) }),
-      ]
-      try session.output.line(document.pretty)
-    } else if report.isIntact {
-      let files = report.manifest?.entries.count ?? 0
-      try session.output.line(
+    let files = report.manifest?.entries.count ?? 0
+    let document: JSONValue = [
+      "intact": .bool(report.isIntact), "job_id": JSONValue(report.manifest?.jobID),
+      "sha256": .string(report.sha256.hex), "size": .integer(Int64(clamping: report.size)),
+      "files": .integer(Int64(files)), "miner_key": JSONValue(report.miner?.keyID),
+      "findings": .array(report.findings.map { .string($0.description) }),
+    ]
+    let format = try session.format(format.output)
+    try session.write(document, format, id: report.manifest?.jobID ?? job) {
+      guard report.isIntact else { return report.findings.map { Printable.line("mismatch: \($0)") } }
+      return [
         "\(report.manifest?.jobID ?? "package"): intact: archive, \(files) files, the coordinator's signature"
-          + (report.miner == nil ? "" : ", the miner's signature"))
-      try session.remark("SHA-256 \(report.sha256.hex)")
-    } else {
-      for finding in report.findings { try session.output.line(Printable.line("mismatch: \(finding)")) }
+          + (report.miner == nil ? "" : ", the miner's signature")
+      ]
     }
+    if format == .table, report.isIntact { try session.remark("SHA-256 \(report.sha256.hex)") }
     guard report.isIntact else { throw CommandExit(.integrity) }
   }
 }

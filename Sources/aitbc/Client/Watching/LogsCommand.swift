@@ -1,14 +1,19 @@
-import Marketplace
 import ArgumentParser
+import JSON
+import Marketplace
 import MarketplaceClient
 import Wire
 
 struct LogsCommand: ClientVerb {
   static let configuration = CommandConfiguration(
     commandName: "logs", abstract: "Show what a job wrote, byte for byte.",
-    discussion: "Standard output goes to standard output, standard error to standard error; one of them with --stream.")
+    discussion: """
+      Standard output goes to standard output, standard error to standard error; one of them with --stream. With --json \
+      or --output jsonl every piece is one JSON object, as the live feed sends it; what is not UTF-8 stands in base64.
+      """)
 
   @OptionGroup var globals: GlobalOptions
+  @OptionGroup var format: FormatOptions
   @OptionGroup var job: JobArgument
 
   @Option(help: "stdout or stderr; it then goes to standard output.")
@@ -28,9 +33,23 @@ struct LogsCommand: ClientVerb {
     if let tryNumber, !(1...100_000).contains(tryNumber) { throw ValidationError("--try must be at least 1.") }
   }
 
+  /// What the file says of `output` does not count: a log is what the job wrote unless the call asks for more.
+  private var isObjects: Bool {
+    get throws {
+      if globals.json { return true }
+      switch format.output {
+      case .json, .jsonl: return true
+      case nil, .table: return false
+      case .id, .yaml: throw CommandFailure(.usage, "logs come as they are, or as json or jsonl")
+      }
+    }
+  }
+
   private var streams: [LogStream] { stream.map { [$0.stream] } ?? [.stdout, .stderr] }
 
   func run(_ session: ClientSession) async throws {
+    let isObjects = try isObjects
+    var pieces: [LogPiece] = []
     var offsets: [LogStream: Int64] = [:]
     var shown = tryNumber
     // The past first, both streams; what comes after it follows live.
@@ -38,13 +57,26 @@ struct LogsCommand: ClientVerb {
       let answer = try await session.client.logs(job.id, LogQuery(stream, tryNumber: shown, tailLines: tail))
       shown = answer.headers.integer("X-Log-Try").map { Int(clamping: $0) } ?? shown
       var offset = answer.headers.integer("X-Log-Offset") ?? 0
+      var piece = LogPiece(job: job.id, stream: stream, tryNumber: shown ?? 0, offset: offset, data: [])
       for try await bytes in answer.body.pieces {
         offset += Int64(bytes.count)
-        try write(bytes, stream, session)
+        // As one: a character may be cut between two.
+        if isObjects { piece.data += bytes } else { try write(bytes, stream, session) }
       }
+      pieces.append(piece)
       offsets[stream] = offset
     }
+    if isObjects { try write(pieces, session) }
     if follow { try await follow(from: offsets, of: shown ?? 0, session) }
+  }
+
+  /// One document for what is there; lines where more is to come.
+  private func write(_ pieces: [LogPiece], _ session: ClientSession) throws {
+    let objects = pieces.map { FeedMessage.log($0).json }
+    guard follow || format.output == .jsonl else {
+      return try session.output.line((["job_id": .string(job.id), "logs": .array(objects)] as JSONValue).pretty)
+    }
+    for object in objects { try session.output.line(object.text) }
   }
 
   private func write(_ bytes: [UInt8], _ source: LogStream, _ session: ClientSession) throws {
@@ -61,6 +93,10 @@ struct LogsCommand: ClientVerb {
         switch event {
         case .log(let piece):
           guard streams.contains(piece.stream), tryNumber == nil || piece.tryNumber == tryNumber else { continue }
+          guard try !isObjects else {
+            try session.output.line(FeedMessage.log(piece).json.text)
+            continue
+          }
           try write(piece.data, piece.stream, session)
         case .gap(let gap):
           try session.remark(
