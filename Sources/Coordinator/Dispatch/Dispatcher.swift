@@ -95,7 +95,11 @@ final class Dispatcher: Sendable {
   }
 
   private func claim(_ opening: DispatchState.Opening) async throws -> Bool {
-    let leases = (0..<opening.count).map { _ in LeaseToken.make() }
+    guard let asked = state.withLock({ $0.links[opening.miner] }) else { return false }
+    let count = asked.beginClaim(of: opening.count)
+    defer { asked.endClaim() }
+    guard count > 0 else { return false }
+    let leases = (0..<count).map { _ in LeaseToken.make() }
     let operation = Claim(
       miner: opening.miner, classes: opening.classes, leases: leases, now: clock.now, runningLimit: runningLimit)
     state.withLock { $0.decisions.beginClaim() }
