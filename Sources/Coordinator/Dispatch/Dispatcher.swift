@@ -70,11 +70,11 @@ final class Dispatcher: Sendable {
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
   func claimOnce() async throws -> Bool {
     let (members, links) = state.withLock { ($0.decisions.fleet.available, $0.links) }
-    // Outside the lock: a link has its own.
+    // Outside the lock: a link has its own. Of thousands few may want something: only these are put in order.
     let wanting = members.compactMap { member -> (member: Fleet.Member, demand: Int)? in
       let demand = links[member.record.id]?.demand ?? 0
       return demand > 0 ? (member, demand) : nil
-    }
+    }.sorted { $0.member.comes(before: $1.member) }
     guard !wanting.isEmpty, reserve?.isSpent != true else { return false }
     try await releaseHeldBack()
     let classes = try await store.read { try $0.pendingClasses() }
