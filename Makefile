@@ -14,8 +14,8 @@ TREES ?= 1000
 QUICK ?=
 
 .PHONY: help setup setup-build build demo test test-fast test-unit test-web test-end-to-end test-transfers test-packages \
-	conformance-fast conformance fuzz sanitize simulate chaos faults test-network bench bench-push bench-package lint \
-	format clean
+	conformance-fast conformance fuzz sanitize simulate chaos faults test-network bench bench-push bench-package \
+	bench-dispatch lint format clean
 
 help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,10 @@ bench-push: build ## the push hub beside its peers (about 13 minutes; QUICK=1 on
 	$(RELEASE) --product push-broadcaster
 	@mkdir -p .build-bench
 	set -o pipefail; Benchmarks/push/run $(if $(QUICK),--quick) | tee .build-bench/push.md
+
+bench-dispatch: build ## submit, claim, end beside Redis, beanstalkd, PostgreSQL; a million queued (about 8 minutes; QUICK=1 only tries it)
+	@mkdir -p .build-bench
+	set -o pipefail; Benchmarks/dispatch/run $(if $(QUICK),--quick) | tee .build-bench/dispatch.md
 
 lint: ## formatting, lengths, words that must not stand in the tree, corpora
 	$(SWIFT) format lint --strict --recursive --parallel Sources Tests Fuzzing Benchmarks Package.swift

@@ -38,14 +38,15 @@ class Client:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.headers = {"X-Api-Key": key, "Content-Type": "application/json"}
 
-    def ask(self, method, path, body=None, status=200):
+    def ask(self, method, path, body=None, status=200, read=True):
+        """The answer's JSON; None when it is not to be read."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         self.connection.request(method, path, body=data, headers=self.headers)
         answer = self.connection.getresponse()
         text = answer.read()
         if answer.status != status:
             raise Failure(f"{method} {path}: {answer.status}, not {status}: {text[:200]!r}")
-        return json.loads(text)
+        return json.loads(text) if read else None
 
     def total(self, status=None):
         path = "/v1/jobs?limit=1" + (f"&status={status}" if status else "")
@@ -58,11 +59,12 @@ class Client:
 class Market:
     """`with Market(aitbc) as market:`; everything is gone afterwards."""
 
-    def __init__(self, aitbc, slots=None, words=()):
-        """words: further options of the coordinator."""
+    def __init__(self, aitbc, slots=None, words=(), environment=None):
+        """words: further options of the coordinator; environment: more of it for the coordinator."""
         self.aitbc = str(aitbc)
         self.slots = slots
         self.words = words
+        self.environment = os.environ | (environment or {})
         self.port = 0
         self.processes = []
 
@@ -94,11 +96,11 @@ class Market:
             except subprocess.TimeoutExpired:
                 pass
 
-    def start(self, role, name, *words):
+    def start(self, role, name, *words, environment=None):
         with open(self.folder / f"{name}.out", "wb") as out, open(self.folder / f"{name}.log", "wb") as log:
             process = subprocess.Popen(
                 [self.aitbc, name, "--log-level", "warning", *words], cwd=self.folder, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=log, preexec_fn=pin(role))
+                stdout=out, stderr=log, preexec_fn=pin(role), env=environment)
         self.processes.append(process)
         return process
 
@@ -116,7 +118,8 @@ class Market:
 
     def start_coordinator(self):
         self.coordinator = process = self.start(
-            0, "coordinator", "--port", str(self.port), "--rate-limit", "0", *self.words)
+            0, "coordinator", "--port", str(self.port), "--rate-limit", "0", *self.words,
+            environment=self.environment)
 
         def address():
             text = (self.folder / "coordinator.out").read_text()
@@ -142,5 +145,22 @@ class Market:
             lambda: any(miner["status"] == "online" for miner in client.ask("GET", "/v1/miners")["miners"]))
         client.close()
 
-    def client(self):
-        return Client(self.port, self.key)
+    def client(self, role="client"):
+        return Client(self.port, (self.folder / f"keys/{role}.key").read_text().strip())
+
+    def set_plan(self, plan):
+        """The plan of the account that the first keys belong to."""
+        admin = self.client("admin")
+        for account in admin.ask("GET", "/v1/admin/accounts")["accounts"]:
+            admin.ask("PATCH", f"/v1/admin/accounts/{account['account_id']}", {"plan": plan})
+        admin.close()
+
+    def cpu_seconds(self):
+        """CPU time that the coordinator has used."""
+        fields = pathlib.Path(f"/proc/{self.coordinator.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def resident_mib(self):
+        """Memory of the coordinator."""
+        status = pathlib.Path(f"/proc/{self.coordinator.pid}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) / 1024

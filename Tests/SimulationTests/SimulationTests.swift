@@ -4,11 +4,11 @@ import Testing
 
 /// Seeded runs of the whole market. `make simulate SEEDS=…` runs more; `SEED=…` runs one and tells its story.
 @Suite struct SimulationTests {
-  /// A hundred seeds, or as many as `SEEDS` says; a first one other than 1 is `SEEDS=FIRST-LAST`.
+  /// Two hundred seeds, or as many as `SEEDS` says; a first one other than 1 is `SEEDS=FIRST-LAST`.
   static let seeds: ClosedRange<UInt64> = {
-    let text = variable("SEEDS") ?? "100"
+    let text = variable("SEEDS") ?? "200"
     let parts = text.split(separator: "-").compactMap { UInt64($0) }
-    return parts.count == 2 && parts[0] <= parts[1] ? parts[0]...parts[1] : 1...max(1, parts.first ?? 100)
+    return parts.count == 2 && parts[0] <= parts[1] ? parts[0]...parts[1] : 1...max(1, parts.first ?? 200)
   }()
 
   /// Nil when it is not set, or empty.

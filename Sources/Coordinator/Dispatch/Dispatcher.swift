@@ -73,11 +73,11 @@ final class Dispatcher: Sendable {
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
   func claimOnce() async throws -> Bool {
     let (members, links) = state.withLock { ($0.decisions.fleet.available, $0.links) }
-    // Outside the lock: a link has its own.
+    // Outside the lock: a link has its own. Of thousands few may want something: only these are put in order.
     let wanting = members.compactMap { member -> (member: Fleet.Member, demand: Int)? in
       let demand = links[member.record.id]?.demand ?? 0
       return demand > 0 ? (member, demand) : nil
-    }
+    }.sorted { $0.member.comes(before: $1.member) }
     guard !wanting.isEmpty, reserve?.isSpent != true else { return false }
     try await releaseHeldBack()
     let classes = try await store.read { try $0.pendingClasses() }
@@ -98,7 +98,11 @@ final class Dispatcher: Sendable {
   }
 
   private func claim(_ opening: DispatchState.Opening) async throws -> Bool {
-    let leases = (0..<opening.count).map { _ in LeaseToken.make() }
+    guard let asked = state.withLock({ $0.links[opening.miner] }) else { return false }
+    let count = asked.beginClaim(of: opening.count)
+    defer { asked.endClaim() }
+    guard count > 0 else { return false }
+    let leases = (0..<count).map { _ in LeaseToken.make() }
     let operation = Claim(
       miner: opening.miner, classes: opening.classes, leases: leases, now: clock.now, runningLimit: runningLimit)
     state.withLock { $0.decisions.beginClaim() }

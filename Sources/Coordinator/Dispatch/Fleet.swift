@@ -31,6 +31,10 @@ struct Fleet {
     /// It takes nothing new: by its own word, or by the administrator's.
     var takesNothing: Bool { isDraining || record.isDraining }
     var freeSlots: Int { takesNothing || !isWelcome ? 0 : max(0, record.offer.slots - held.count) }
+    /// The order of claims: the emptiest first.
+    func comes(before other: Self) -> Bool {
+      (other.freeSlots, record.id) < (freeSlots, other.record.id)
+    }
     var status: MinerStatus { takesNothing ? .draining : freeSlots == 0 ? .busy : .online }
   }
 
@@ -69,11 +73,8 @@ struct Fleet {
     members[miner]?.record.isDraining = isDraining
   }
 
-  /// Miners that can take something now, the emptiest first.
-  var available: [Member] {
-    members.values.filter { $0.freeSlots > 0 }
-      .sorted { ($1.freeSlots, $0.record.id) < ($0.freeSlots, $1.record.id) }
-  }
+  /// Miners that can take something now, in no order.
+  var available: [Member] { members.values.filter { $0.freeSlots > 0 } }
 
   func status(of miner: MinerID) -> MinerStatus { members[miner]?.status ?? .offline }
 }

@@ -24,30 +24,56 @@ struct PendingReason: Hashable, Sendable {
   static func == (left: Self, right: Self) -> Bool { left.json == right.json }
   func hash(into hasher: inout Hasher) { hasher.combine(json) }
 
+  /// What the connected miners say to some requirements; the same for all jobs that have these.
+  struct Survey {
+    let members: Int
+    let fitting: [Fleet.Member]
+    let lacking: [Requirement: Int]
+    let nearest: (miner: MinerID, missing: [Requirement])?
+    /// A miner lacks nothing but a price within the limit.
+    let isPriceAll: Bool
+
+    init(_ requirements: Requirements, among members: [Fleet.Member]) {
+      let answers = members.map { ($0, requirements.missing(in: $0.record.offer)) }
+      let fitting = answers.filter { $0.1.isEmpty }.map(\.0)
+      var lacking: [Requirement: Int] = [:]
+      for requirement in answers.lazy.flatMap(\.1) { lacking[requirement, default: 0] += 1 }
+      self.members = members.count
+      self.fitting = fitting
+      self.lacking = lacking
+      nearest =
+        fitting.isEmpty
+        ? answers.min { ($0.1.count, $0.0.record.id) < ($1.1.count, $1.0.record.id) }.map { ($0.0.record.id, $0.1) }
+        : nil
+      isPriceAll = answers.contains { $0.1 == [.price] }
+    }
+  }
+
   /// Nil when a fitting miner has a free slot: the job is about to be assigned.
   init?(for job: Job, among miners: [Fleet.Member], isHeldBack: Bool = false, at now: Timestamp) {
-    let requirements = Requirements(of: job.specification)
-    let answers = miners.map { ($0, requirements.missing(in: $0.record.offer)) }
-    let fitting = answers.filter { $0.1.isEmpty }
+    self.init(
+      for: job, Survey(Requirements(of: job.specification), among: miners), isHeldBack: isHeldBack, at: now)
+  }
+
+  /// The same, where the miners were asked before.
+  init?(for job: Job, _ survey: Survey, isHeldBack: Bool, at now: Timestamp) {
+    let fitting = survey.fitting
     fittingMiners = fitting.count
-    lacking = [:]
-    for requirement in answers.flatMap(\.1) { lacking[requirement, default: 0] += 1 }
-    nearest =
-      fitting.isEmpty
-      ? answers.min { ($0.1.count, $0.0.record.id) < ($1.1.count, $1.0.record.id) }.map { ($0.0.record.id, $0.1) } : nil
+    lacking = survey.lacking
+    nearest = survey.nearest
     if job.availableAt > now {
       code = .notBefore
       message =
         job.lastTry > 0
         ? "waits until \(job.availableAt) before another try" : "is not to start before \(job.availableAt)"
-    } else if miners.isEmpty {
+    } else if survey.members == 0 {
       code = .noMiners
       message = "no miner is connected"
     } else if fitting.isEmpty {
-      (code, message) = Self.whyNoneFits(answers.map(\.1), lacking: lacking)
-    } else if fitting.allSatisfy({ $0.0.freeSlots == 0 }) {
+      (code, message) = Self.whyNoneFits(survey)
+    } else if fitting.allSatisfy({ $0.freeSlots == 0 }) {
       code = .allBusy
-      message = Self.busy(fitting.map(\.0))
+      message = Self.busy(fitting)
     } else if isHeldBack {
       code = .quota
       message = "the account runs as many jobs at once as it may"
@@ -63,13 +89,13 @@ struct PendingReason: Hashable, Sendable {
     return who + " busy" + (draining > 0 ? " or draining" : "")
   }
 
-  private static func whyNoneFits(_ missing: [[Requirement]], lacking: [Requirement: Int]) -> (Code, String) {
-    if missing.contains([.price]) {
+  private static func whyNoneFits(_ survey: Survey) -> (Code, String) {
+    if survey.isPriceAll {
       return (.priceTooLow, "miners fit, but all of them ask more than max_price")
     }
-    let parts = lacking.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
+    let parts = survey.lacking.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
       .map { "\($0.value) lack \($0.key.rawValue)" }
-    let count = missing.count
+    let count = survey.members
     return (
       .noMinerFits, "none of \(count) connected miner\(count == 1 ? "" : "s") fits: " + parts.joined(separator: ", ")
     )

@@ -4,8 +4,10 @@ import Marketplace
 import Store
 import Wire
 
-/// What a job would cost and who could run it, from the fleet as it is now.
-struct Quotes {
+/// What a job would cost and who could run it, from the fleet as it is now. One for each request: with thousands of
+/// miners and jobs, the miners are asked once for each kind of requirements.
+final class Quotes {
+  private var surveys: [Requirements: PendingReason.Survey] = [:]
   private let members: [Fleet.Member]
   private let history: DurationHistory
   private let heldBack: Set<AccountID>
@@ -45,12 +47,19 @@ struct Quotes {
   }
 
   func fitting(_ specification: JobSpecification) -> [Fleet.Member] {
-    let requirements = Requirements(of: specification)
-    return members.filter { requirements.missing(in: $0.record.offer).isEmpty }
+    survey(Requirements(of: specification)).fitting
+  }
+
+  private func survey(_ requirements: Requirements) -> PendingReason.Survey {
+    if let known = surveys[requirements] { return known }
+    let survey = PendingReason.Survey(requirements, among: members)
+    surveys[requirements] = survey
+    return survey
   }
 
   func pendingReason(_ job: Job) -> PendingReason? {
-    PendingReason(for: job, among: members, isHeldBack: heldBack.contains(job.account), at: now)
+    PendingReason(
+      for: job, survey(Requirements(of: job.specification)), isHeldBack: heldBack.contains(job.account), at: now)
   }
 
   /// When a miner will probably take a pending job: at once where slots are free, else when enough of those before it

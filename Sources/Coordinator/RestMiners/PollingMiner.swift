@@ -5,8 +5,8 @@ import Wire
 
 /// A miner that speaks REST. What the dispatcher says to it waits here until it asks.
 ///
-/// It gets work only while it polls: the dispatcher claims for as many jobs as polls wait, and an assignment whose poll
-/// has gone meanwhile goes back to the queue unstarted.
+/// It gets work only while it polls: the dispatcher claims for as many jobs as polls wait. A poll whose time ends during
+/// the claim waits for it; an assignment whose poll has gone all the same goes back to the queue unstarted.
 final class PollingMiner: MinerLink {
   private struct Running {
     let job: JobID
@@ -19,6 +19,10 @@ final class PollingMiner: MinerLink {
   private struct State {
     var keyHash: String
     var waiters: [PollWaiter] = []
+    /// A claim for it is under way.
+    var isClaiming = false
+    /// Polls whose time ended meanwhile: the claim may be theirs.
+    var late: [PollWaiter] = []
     var running: [String: Running] = [:]
     var isDismissed = false
     var heardAt: MonotonicTime
@@ -71,6 +75,13 @@ final class PollingMiner: MinerLink {
     state.withLock { state in
       state.waiters.removeAll { $0 === waiter }
       state.heardAt = max(state.heardAt, now)
+    }
+  }
+
+  /// The poll's time is over. While a claim is under way, which takes a commit, it waits for that.
+  func timeOut(_ waiter: PollWaiter) {
+    state.withLock { state in
+      if state.isClaiming { state.late.append(waiter) } else { waiter.resolve(nil) }
     }
   }
 
@@ -128,6 +139,21 @@ final class PollingMiner: MinerLink {
   var keyHash: String { state.withLock { $0.keyHash } }
 
   var demand: Int { state.withLock { $0.waiters.count(where: \.isWaiting) } }
+
+  func beginClaim(of count: Int) -> Int {
+    state.withLock { state in
+      state.isClaiming = true
+      return min(count, state.waiters.count(where: \.isWaiting))
+    }
+  }
+
+  func endClaim() {
+    state.withLock { state in
+      state.isClaiming = false
+      for waiter in state.late { waiter.resolve(nil) }
+      state.late = []
+    }
+  }
 
   func send(_ command: MinerCommand) {
     switch command {

@@ -152,7 +152,7 @@ extension RestMinerRoutes {
     market.dispatcher.wake()
     let limit = max(wish.wait, Self.shortestWait)
     let hasGone = context.peerHasGone(atOnce: { waiter.resolve(nil) })
-    await wait(waiter, limit)
+    await wait(waiter, of: miner, limit)
     miner.remove(waiter)
     guard let assignment = waiter.assignment else { return Response(status: .noContent) }
     guard !hasGone.isSet else {
@@ -165,10 +165,10 @@ extension RestMinerRoutes {
   /// A poll that would not wait is given what is there all the same: a claim takes a commit.
   private static let shortestWait = Seconds(milliseconds: 200)
 
-  private func wait(_ waiter: PollWaiter, _ limit: Seconds) async {
+  private func wait(_ waiter: PollWaiter, of miner: PollingMiner, _ limit: Seconds) async {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { [clock = market.clock] in
-        if (try? await clock.sleep(for: limit)) != nil { waiter.resolve(nil) }
+        if (try? await clock.sleep(for: limit)) != nil { miner.timeOut(waiter) }
       }
       // A stopping coordinator waits for its requests: this one must not keep it.
       _ = await withGracefulShutdownHandler {

@@ -66,6 +66,28 @@ struct PollingMinerTests {
     #expect(returned.jobs.withLock { $0 } == [Fixture.id(JobKind.self, 1)])
   }
 
+  @Test func `a poll whose time ends during a claim gets what was claimed`() async throws {
+    let (first, second) = (try #require(miner.addWaiter()), try #require(miner.addWaiter()))
+    #expect(miner.beginClaim(of: 1) == 1)
+    miner.timeOut(first)
+    miner.timeOut(second)
+    miner.send(.assign(assignment(1)))
+    #expect(second.isWaiting)
+    miner.endClaim()
+    #expect(await first.value()?.lease == "lt_1")
+    #expect(await second.value() == nil)
+    #expect(returned.jobs.withLock { $0 }.isEmpty)
+  }
+
+  @Test func `nothing is claimed for a poll whose time has ended`() throws {
+    let waiter = try #require(miner.addWaiter())
+    miner.timeOut(waiter)
+    #expect(!waiter.isWaiting && miner.beginClaim(of: 3) == 0)
+    miner.endClaim()
+    _ = miner.addWaiter()
+    #expect(miner.beginClaim(of: 3) == 1)
+  }
+
   @Test func `a poll that is canceled is over`() async throws {
     let waiter = try #require(miner.addWaiter())
     let task = Task { await waiter.value() }
