@@ -23,6 +23,7 @@ final class Market: Sendable {
   let hub: PushHub
   let polling = PollingMiners()
   let blobGate = BlobGate()
+  let artifactNames = ArtifactNames()
   /// For file work that blocks.
   let blocking: NIOThreadPool
 
