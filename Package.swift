@@ -167,7 +167,7 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "aitbc", "JSON", "Marketplace", "Clocks", "Cryptography", "ResultPackage", "MarketplaceClient",
+        "aitbc", "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "ResultPackage", "MarketplaceClient",
         "LoopbackServer",
       ], swiftSettings: rules),
   ]

@@ -99,7 +99,8 @@ public enum JSONWriter {
     }
   }
 
-  static func appendPretty(_ value: JSONValue, indentation: Int, to bytes: inout [UInt8]) {
+  /// ``JSONValue/pretty`` of a value that stands `indentation` levels deep; its first line is not indented.
+  public static func appendPretty(_ value: JSONValue, indentation: Int, to bytes: inout [UInt8]) {
     func newline(_ depth: Int) {
       bytes.append(10)
       bytes.append(contentsOf: repeatElement(32, count: depth * 2))

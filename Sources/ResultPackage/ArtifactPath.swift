@@ -1,3 +1,5 @@
+import Glibc
+
 /// A relative path of a file in a result, in the one form that is safe everywhere: segments joined by `/`.
 ///
 /// Uploads, the archive's writer and its reader all use this check, so what was accepted once can always be packed
@@ -36,42 +38,56 @@ public struct ArtifactPath: Hashable, Sendable, CustomStringConvertible {
   static func check(
     _ path: String.UTF8View, bytes: Int, segments: Int
   ) throws(ArtifactPathError) {
-    guard !path.isEmpty else { throw .empty }
     guard path.count <= bytes else { throw .tooLong(bytes: path.count, limit: bytes) }
-    guard path.first != UInt8(ascii: "/") else { throw .absolute }
-    for (index, byte) in path.enumerated() {
-      if byte == UInt8(ascii: "\\") { throw .backslash }
-      // U+0080…U+009F, the control characters of Latin 1, are C2 80 … C2 9F.
-      if byte < 0x20 || byte == 0x7F { throw .controlCharacter(byte: byte, offset: index) }
-    }
-    try checkLatinControls(path)
-    let pieces = path.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-    guard pieces.count <= segments else { throw .tooDeep(segments: pieces.count, limit: segments) }
-    for piece in pieces { try check(segment: piece) }
-    if let first = pieces.first, isDrive(first) { throw .drive }
+    let found: ArtifactPathError? =
+      path.withContiguousStorageIfAvailable { fault(in: $0, segments: segments) }
+      ?? Array(path).withUnsafeBufferPointer { fault(in: $0, segments: segments) }
+    if let found { throw found }
   }
 
-  private static func check(segment: Substring.UTF8View) throws(ArtifactPathError) {
-    guard !segment.isEmpty else { throw .emptySegment }
-    guard segment.count <= maximumSegmentBytes else {
-      throw .segmentTooLong(bytes: segment.count, limit: maximumSegmentBytes)
+  /// In one pass, for there may be a hundred thousand names. Of several faults those of characters come first.
+  private static func fault(in path: UnsafeBufferPointer<UInt8>, segments: Int) -> ArtifactPathError? {
+    guard let first = path.first else { return .empty }
+    guard first != UInt8(ascii: "/") else { return .absolute }
+    var latinControl: ArtifactPathError?
+    var inSegment: ArtifactPathError?
+    var count = 1
+    var start = 0
+    for index in 0..<path.count {
+      let byte = path[index]
+      switch byte {
+      case UInt8(ascii: "/"):
+        inSegment = inSegment ?? fault(of: path, start, index)
+        count += 1
+        start = index + 1
+      case UInt8(ascii: "\\"): return .backslash
+      case ..<0x20, 0x7F: return .controlCharacter(byte: byte, offset: index)
+      // The control characters of Latin 1, U+0080…U+009F, are C2 80 … C2 9F.
+      case 0x80..<0xA0 where latinControl == nil && index > 0 && path[index - 1] == 0xC2:
+        latinControl = .controlCharacter(byte: byte, offset: index - 1)
+      default: break
+      }
     }
-    if segment.elementsEqual(".".utf8) || segment.elementsEqual("..".utf8) { throw .dotSegment }
+    if let latinControl { return latinControl }
+    guard count <= segments else { return .tooDeep(segments: count, limit: segments) }
+    return inSegment ?? fault(of: path, start, path.count) ?? (isDrive(path) ? .drive : nil)
   }
 
-  private static func checkLatinControls(_ path: String.UTF8View) throws(ArtifactPathError) {
-    var previous: UInt8 = 0
-    for (index, byte) in path.enumerated() {
-      if previous == 0xC2 && byte < 0xA0 { throw .controlCharacter(byte: byte, offset: index - 1) }
-      previous = byte
+  /// Of the segment from `start` to `end`.
+  private static func fault(of path: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) -> ArtifactPathError? {
+    let length = end - start
+    guard length > 0 else { return .emptySegment }
+    guard length <= maximumSegmentBytes else {
+      return .segmentTooLong(bytes: length, limit: maximumSegmentBytes)
     }
+    let isDots = length <= 2 && path[start] == UInt8(ascii: ".") && path[end - 1] == UInt8(ascii: ".")
+    return isDots ? .dotSegment : nil
   }
 
   /// `C:` and `C:name`, which Windows takes for a place on drive C.
-  private static func isDrive(_ segment: Substring.UTF8View) -> Bool {
-    let head = Array(segment.prefix(2))
-    guard head.count == 2, head[1] == UInt8(ascii: ":") else { return false }
-    return (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(head[0] & 0xDF)
+  private static func isDrive(_ path: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard path.count >= 2, path[1] == UInt8(ascii: ":") else { return false }
+    return (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(path[0] & 0xDF)
   }
 }
 
@@ -93,7 +109,16 @@ extension ArtifactPath: Comparable {
 }
 
 /// The order of names: by bytes of UTF-8, not by Swift's own order of canonically equivalent texts.
-func bytewiseLess(_ left: String, _ right: String) -> Bool { left.utf8.lexicographicallyPrecedes(right.utf8) }
+func bytewiseLess(_ left: String, _ right: String) -> Bool {
+  let isLess = left.utf8.withContiguousStorageIfAvailable { left in
+    right.utf8.withContiguousStorageIfAvailable { right in
+      guard let first = left.baseAddress, let second = right.baseAddress else { return left.count < right.count }
+      let order = memcmp(first, second, min(left.count, right.count))
+      return order == 0 ? left.count < right.count : order < 0
+    }
+  }
+  return (isLess ?? nil) ?? left.utf8.lexicographicallyPrecedes(right.utf8)
+}
 
 /// Why a path is refused.
 public enum ArtifactPathError: Error, Equatable, Sendable, CustomStringConvertible {

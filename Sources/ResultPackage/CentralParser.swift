@@ -1,3 +1,5 @@
+import Glibc
+
 /// Parses the headers of a central directory.
 struct CentralParser {
   private let bytes: [UInt8]
@@ -35,12 +37,23 @@ struct CentralParser {
     let extra = try zip64Values(bytes[(start + ZipFormat.centralSize + nameLength)...].prefix(extraLength), name)
     let entry = try entry(start, name, method, extra)
     let header = entry.centralHeader
-    guard header.elementsEqual(bytes[start..<end]) else {
+    guard Self.isSame(header, bytes, start..<end) else {
       let field = HeaderField.firstDifference(header, Array(bytes[start..<end]), HeaderField.central)
       throw ZipRefusal.notCanonical(record: "directory header of \(name)", field: field)
     }
     try check(entry)
     return entry
+  }
+
+  /// Compares memory: there may be a hundred thousand headers.
+  private static func isSame(_ header: [UInt8], _ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+    guard header.count == range.count else { return false }
+    return header.withUnsafeBytes { left in
+      bytes.withUnsafeBytes { right in
+        guard let left = left.baseAddress, let right = right.baseAddress else { return range.isEmpty }
+        return memcmp(left, right + range.lowerBound, range.count) == 0
+      }
+    }
   }
 
   private func entry(_ start: Int, _ name: String, _ method: ZipMethod, _ extra: [UInt64]) throws -> ZipEntry {

@@ -102,7 +102,9 @@ public struct Manifest: Equatable, Sendable {
 
   /// The bytes that the miner signs: `aitbc-miner-manifest-v1`, a line feed, and the canonical form of a manifest
   /// without `signatures` that lists only the miner's files (`logs/…`, `artifacts/…`).
-  public var minerMessage: [UInt8] { Self.minerMessage(jobID: jobID, entries: entries) }
+  public var minerMessage: [UInt8] {
+    Self.message(domain: ManifestSigner.miner.domain, jobID: jobID, entries.lazy.filter(\.isMiners))
+  }
 
   /// The miner's message, for the miner itself: `entries` may be in any order, others than its own files are left out.
   public static func minerMessage(jobID: String, entries: [ManifestEntry]) -> [UInt8] {
@@ -110,7 +112,8 @@ public struct Manifest: Equatable, Sendable {
     return message(domain: ManifestSigner.miner.domain, jobID: jobID, own)
   }
 
-  private static func message(domain: String, jobID: String, _ entries: [ManifestEntry]) -> [UInt8] {
+  /// `entries` in order; not copied, for there may be a hundred thousand.
+  private static func message(domain: String, jobID: String, _ entries: some Collection<ManifestEntry>) -> [UInt8] {
     var bytes: [UInt8] = []
     reserve(entries, in: &bytes)
     bytes.append(contentsOf: domain.utf8)
@@ -122,7 +125,7 @@ public struct Manifest: Equatable, Sendable {
   }
 
   /// With a hundred thousand entries this is long: it must not be copied to grow.
-  private static func reserve(_ entries: [ManifestEntry], in bytes: inout [UInt8]) {
+  private static func reserve(_ entries: some Collection<ManifestEntry>, in bytes: inout [UInt8]) {
     bytes.reserveCapacity(entries.reduce(1024) { $0 + $1.path.string.utf8.count + 128 })
   }
 

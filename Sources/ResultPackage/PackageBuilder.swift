@@ -97,14 +97,8 @@ public struct PackageBuilder: Sendable {
   private func add(_ manifest: Manifest, to writer: ZipWriter) throws {
     let size = Manifest.CanonicalPieces(manifest).reduce(0 as UInt64) { $0 + UInt64($1.count) }
     var pieces = Manifest.CanonicalPieces(manifest)
-    var rest: ArraySlice<UInt8> = []
-    _ = try writer.add(name: "\(root)/\(Manifest.fileName)", size: size) { buffer in
-      if rest.isEmpty { rest = (pieces.next() ?? [])[...] }
-      let part = rest.prefix(buffer.count)
-      buffer.copyBytes(from: part)
-      rest = rest.dropFirst(part.count)
-      return part.count
-    }
+    var reader = PieceReader { pieces.next() }
+    _ = try writer.add(name: "\(root)/\(Manifest.fileName)", size: size) { reader.read(into: $0) }
   }
 
   private func signed(_ entries: [ManifestEntry]) throws -> Manifest {

@@ -7,12 +7,18 @@ public struct PackageEntry: Sendable {
     case bytes([UInt8])
     /// A part of a regular file. The file may grow meanwhile (a log), but must not change in that part.
     case file(path: String, offset: UInt64, length: UInt64)
+    /// All of the file in `folder` whose name is its SHA-256 in hex. Of a hundred thousand entries, none has a path of
+    /// its own to keep.
+    case named(digest: SHA256Digest, folder: String, length: UInt64)
+    /// Bytes that are made when they are wanted. Each call of `make` begins anew and gives, piece by piece, the same
+    /// `length` bytes.
+    case pieces(length: UInt64, make: @Sendable () -> () -> [UInt8]?)
 
     /// In bytes.
-    var size: UInt64 {
+    public var size: UInt64 {
       switch self {
       case .bytes(let bytes): UInt64(bytes.count)
-      case .file(_, _, let length): length
+      case .file(_, _, let length), .named(_, _, let length), .pieces(let length, _): length
       }
     }
   }
@@ -27,24 +33,38 @@ public struct PackageEntry: Sendable {
   public init(path: ArtifactPath, source: Source, knownDigest: SHA256Digest? = nil) {
     self.path = path
     self.source = source
-    self.knownDigest = knownDigest
+    if case .named(let digest, _, _) = source {
+      self.knownDigest = digest
+    } else {
+      self.knownDigest = knownDigest
+    }
   }
 
   /// Opens the source, for one reading.
   func open() throws -> (UnsafeMutableRawBufferPointer) throws -> Int {
-    let source: any RandomAccessSource
-    var position: UInt64
-    let end: UInt64
-    switch self.source {
-    case .bytes(let bytes):
-      source = BytesSource(bytes)
-      (position, end) = (0, UInt64(bytes.count))
-    case .file(let path, let offset, let length):
-      source = try FileSource(path: path)
-      let (sum, overflow) = offset.addingReportingOverflow(length)
-      guard !overflow, sum <= source.size else { throw PackageBuildError.sourceTooShort(path: self.path.string) }
-      (position, end) = (offset, sum)
+    switch source {
+    case .bytes(let bytes): return Self.reading(BytesSource(bytes), from: 0, to: UInt64(bytes.count))
+    case .file(let path, let offset, let length): return try open(path, offset, length)
+    case .named(let digest, let folder, let length): return try open(folder + "/" + digest.hex, 0, length)
+    case .pieces(_, let make):
+      var reader = PieceReader(make())
+      return { reader.read(into: $0) }
     }
+  }
+
+  private func open(
+    _ path: String, _ offset: UInt64, _ length: UInt64
+  ) throws -> (UnsafeMutableRawBufferPointer) throws -> Int {
+    let source = try FileSource(path: path)
+    let (end, overflow) = offset.addingReportingOverflow(length)
+    guard !overflow, end <= source.size else { throw PackageBuildError.sourceTooShort(path: self.path.string) }
+    return Self.reading(source, from: offset, to: end)
+  }
+
+  private static func reading(
+    _ source: any RandomAccessSource, from start: UInt64, to end: UInt64
+  ) -> (UnsafeMutableRawBufferPointer) throws -> Int {
+    var position = start
     return { buffer in
       let count = Int(min(end - position, UInt64(buffer.count)))
       try source.read(at: position, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<count]))

@@ -10,6 +10,11 @@ public enum PackageLayout {
 
   public static func artifact(_ path: String) -> String { path == result ? result : "artifacts/" + path }
 
+  /// The artifact's own name, from where it stands.
+  public static func artifactName(_ path: String) -> String {
+    path.hasPrefix("artifacts/") ? String(path.dropFirst("artifacts/".count)) : path
+  }
+
   /// A file's size in bytes and its SHA-256 in lower-case hex.
   public typealias Facts = (size: Int64, sha256: String)
 

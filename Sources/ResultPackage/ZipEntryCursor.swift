@@ -1,5 +1,3 @@
-import CZlib
-
 /// Reads one file of an archive at any place; from front to back at the price of one pass.
 ///
 /// A stored file's bytes are read where they lie. A deflated one is unpacked up to the place that is asked for, from
@@ -9,7 +7,7 @@ public final class ZipEntryCursor {
   public let entry: ZipEntry
   /// Where a reading costs nothing extra: the end of the last one.
   public private(set) var position: UInt64 = 0
-  private var stream: RawInflater?
+  private var stream: InflateStream?
   /// Compressed bytes consumed.
   private var consumed: UInt64 = 0
   private var input: ArraySlice<UInt8> = []
@@ -53,7 +51,7 @@ public final class ZipEntryCursor {
 
   /// Fills all of the buffer.
   private func unpack(into buffer: UnsafeMutableRawBufferPointer, _ source: any RandomAccessSource) throws {
-    let stream = try stream ?? RawInflater()
+    let stream = try stream ?? InflateStream()
     self.stream = stream
     var filled = 0
     while filled < buffer.count {
@@ -64,49 +62,13 @@ public final class ZipEntryCursor {
       }
       // When all input is taken, zlib may still hold bytes that found no room before.
       let isLast = input.isEmpty
-      guard let step = try stream.step(&input, into: UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])),
-        step > 0 || !isLast
+      let room = UnsafeMutableRawBufferPointer(rebasing: buffer[filled...])
+      guard let step = try input.withUnsafeBytes({ try stream.step($0, into: room) }),
+        step.produced > 0 || !(isLast || step.isEnd)
       else { throw ZipRefusal.corruptData(name: entry.name) }
-      filled += step
+      input = input.suffix(step.rest)
+      filled += step.produced
     }
     position += UInt64(filled)
-  }
-}
-
-/// zlib's inflate, a step at a time.
-private final class RawInflater {
-  private let stream: UnsafeMutablePointer<z_stream>
-
-  init() throws {
-    stream = .allocate(capacity: 1)
-    stream.initialize(to: z_stream())
-    let code = aitbc_inflate_init(stream, -15)
-    guard code == Z_OK else {
-      stream.deallocate()
-      throw CompressionFailure(code: code)
-    }
-  }
-
-  deinit {
-    inflateEnd(stream)
-    stream.deallocate()
-  }
-
-  /// Takes from the front of `input` and fills the front of `output`. Returns how many bytes came out; nil when the
-  /// data is damaged or ends here.
-  func step(_ input: inout ArraySlice<UInt8>, into output: UnsafeMutableRawBufferPointer) throws -> Int? {
-    let code = input.withUnsafeBufferPointer { bytes in
-      // zlib takes a pointer to mutable bytes for historical reasons and never writes to its input.
-      stream.pointee.next_in = UnsafeMutablePointer(mutating: bytes.baseAddress)
-      stream.pointee.avail_in = UInt32(bytes.count)
-      stream.pointee.next_out = output.baseAddress?.assumingMemoryBound(to: UInt8.self)
-      stream.pointee.avail_out = UInt32(output.count)
-      return CZlib.inflate(stream, Z_NO_FLUSH)
-    }
-    if code == Z_MEM_ERROR { throw CompressionFailure(code: code) }
-    guard code == Z_OK || code == Z_STREAM_END || code == Z_BUF_ERROR else { return nil }
-    input = input.suffix(Int(stream.pointee.avail_in))
-    let count = output.count - Int(stream.pointee.avail_out)
-    return count == 0 && code == Z_STREAM_END ? nil : count
   }
 }

@@ -29,8 +29,7 @@ final class ZipOutput {
 
   private let output: HashingOutput
   private var open: Open?
-  private var directory = PiecedBytes()
-  private var entryCount = 0
+  private var directory = DirectoryLog()
 
   init(sink: any ByteSink, threaded: Bool) { output = HashingOutput(sink: sink, threaded: threaded) }
 
@@ -58,7 +57,7 @@ final class ZipOutput {
       guard let file = open else { throw ZipWriteError.closed }
       let entry = file.entry(compressedSize: output.count - file.dataOffset, crc32: crc32)
       try output.write(entry.descriptor)
-      list(entry)
+      directory.append(entry)
       open = nil
       return 0
     }
@@ -71,21 +70,15 @@ final class ZipOutput {
       compressedSize: UInt64(compressed?.count ?? bytes.count), crc32: crc32, offset: output.count)
     try output.write(entry.localHeader)
     if let compressed { try output.write(compressed) } else { try output.write(bytes) }
-    list(entry)
-  }
-
-  private func list(_ entry: ZipEntry) {
-    directory.append(entry.centralHeader)
-    entryCount += 1
+    directory.append(entry)
   }
 
   /// Directory, end records and comment.
   func finish(commentLength: Int, comment: (SHA256Digest) throws -> [UInt8]) throws -> ZipSummary {
     let end = ZipEnd(
-      entryCount: UInt64(entryCount), directorySize: UInt64(directory.count), directoryOffset: output.count,
+      entryCount: UInt64(directory.count), directorySize: directory.size, directoryOffset: output.count,
       commentLength: commentLength)
-    for piece in directory.pieces { try output.write(piece) }
-    directory = PiecedBytes()
+    try directory.forEach { try output.write($0.centralHeader) }
     try output.write(end.bytes)
     if commentLength > 0 {
       let text = try comment(output.digestSoFar())
@@ -94,6 +87,6 @@ final class ZipOutput {
       }
       try output.write(text)
     }
-    return ZipSummary(size: output.count, sha256: try output.finish(), entryCount: entryCount)
+    return ZipSummary(size: output.count, sha256: try output.finish(), entryCount: directory.count)
   }
 }

@@ -301,6 +301,32 @@ class Package(MarketTest):
         done = self.market.client("verify", "--file", str(self.file), "--keys", keys, "--url", "http://127.0.0.1:1")
         self.assertEqual(done.returncode, 0, done.stderr)
 
+    def test_verify_with_a_saved_receipt(self):
+        keys, folder = self.keys(), self.market.folder
+        saved = self.market.client("download", self.done, "--receipt", "--output", "saved")
+        self.assertEqual((saved.returncode, saved.stdout), (0, "saved/output.zip\nsaved/receipt.json\n"), saved.stderr)
+        receipt = json.loads((folder / "saved" / "receipt.json").read_text())
+
+        def verify(path):
+            return self.market.client("verify", "--file", "saved/output.zip", "--keys", keys, "--receipt", path,
+                                      "--url", "http://127.0.0.1:1")
+        done = verify("saved/receipt.json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn(f"the receipt for {receipt['price']}", done.stdout)
+        other = self.market.run("true")["job_id"]
+        foreign = self.market.get(f"/v1/jobs/{other}/receipt").json()
+        for name, document in (("changed", receipt | {"price": "9.000000"}), ("foreign", foreign)):
+            (folder / f"{name}.json").write_text(json.dumps(document))
+            done = verify(f"{name}.json")
+            self.assertEqual(done.returncode, 9, name)
+            self.assertIn("mismatch: the receipt", done.stdout)
+        # A failed job costs nothing and has none: that is said, and no fault.
+        failed = self.market.run("exit 3")["job_id"]
+        done = self.market.client("verify", failed)
+        self.assertEqual((done.returncode, "not charged" in done.stderr), (0, True), done.stdout + done.stderr)
+        done = self.market.client("download", failed, "--receipt", "--output", "failed")
+        self.assertEqual((done.returncode, done.stdout), (0, "failed/output.zip\n"), done.stderr)
+
     def test_verify_finds_a_flipped_bit_anywhere(self):
         keys, size = self.keys(), len(self.data)
         for place in (0, 20, 40, 100, size // 3, size // 2, size - 400, size - 150, size - 1):

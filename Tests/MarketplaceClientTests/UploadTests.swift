@@ -30,9 +30,38 @@ import Wire
     #expect(plan.sent(Self.answer(409, 20)) == .send(20..<60))
   }
 
-  @Test func allBytesButNoWholeBeginsAnew() {
+  /// The connection broke after the last byte: no byte is sent twice.
+  @Test func allBytesButNoWholeIsConfirmed() {
     var plan = UploadPlan(size: 100, pieceBytes: 40)
-    #expect(plan.probed(Self.answer(404, 100)) == .send(0..<100))
+    #expect(plan.probed(Self.answer(404, 100)) == .send(100..<100))
+    #expect(plan.sent(Self.answer(201)) == .done(wasThere: false))
+  }
+
+  @Test(arguments: [400, 422]) func whatCannotBeConfirmedBeginsAnew(_ status: Int) {
+    var plan = UploadPlan(size: 100, pieceBytes: 40)
+    #expect(plan.probed(Self.answer(404, 100)) == .send(100..<100))
+    #expect(plan.sent(Self.answer(status)) == .send(0..<100))
+    guard case .fail = plan.sent(Self.answer(status)) else { return #expect(Bool(false)) }
+  }
+
+  /// A full disk costs a small piece each time, not a large one.
+  @Test func piecesAreSmallAfterARefusal() {
+    let (small, large) = (UploadPlan.cautiousBytes, Int64(64 << 20))
+    var plan = UploadPlan(size: 1 << 40, pieceBytes: large, isPatient: true)
+    #expect(plan.probed(Self.answer(404, 0)) == .send(0..<large))
+    for count in 1...3 {
+      #expect(plan.sent(Self.answer(507)) == .waitAndProbe(stalls: count))
+      #expect(plan.probed(Self.answer(404, 0)) == .send(0..<small))
+    }
+    var (offset, size) = (small, small)
+    while size < large {
+      size = min(large, size * 2)
+      #expect(plan.sent(Self.answer(202, offset)) == .send(offset..<offset + size))
+      offset += size
+    }
+    // What a broken connection had brought is kept: nothing to be careful about.
+    #expect(plan.failed(.unreachable(url: "u", reason: "r")) == .waitAndProbe(stalls: 1))
+    #expect(plan.probed(Self.answer(404, offset)) == .send(offset..<offset + large))
   }
 
   @Test func emptyFile() {

@@ -77,6 +77,40 @@ struct PackageBuilderTests {
     #expect(fromFiles.bytes == fromBytes.bytes)
   }
 
+  /// A file that has its digest as its name, and bytes that are made in pieces, before and after the manifest.
+  @Test func otherSourcesGiveTheSamePackage() throws {
+    let folder = try TemporaryFolder()
+    var random = SeededRandom(seed: 8)
+    let bytes = random.text(700_000)
+    let digest = SHA256.hash(bytes)
+    try folder.write(bytes, to: digest.hex)
+    let pieces = PackageEntry.Source.pieces(length: 700_000) {
+      var rest = bytes[...]
+      return {
+        guard !rest.isEmpty else { return nil }
+        defer { rest = rest.dropFirst(99_999) }
+        return Array(rest.prefix(99_999))
+      }
+    }
+    let named = PackageEntry.Source.named(digest: digest, folder: folder.path, length: 700_000)
+    func build(_ first: PackageEntry.Source, _ second: PackageEntry.Source) throws -> [UInt8] {
+      try Self.build([
+        PackageEntry(path: try ArtifactPath("artifacts/a"), source: first),
+        PackageEntry(path: try ArtifactPath("output.json"), source: second),
+      ]).bytes
+    }
+    let expected = try build(.bytes(bytes), .bytes(bytes))
+    #expect(try build(named, pieces) == expected)
+    #expect(try build(pieces, named) == expected)
+    #expect(throws: ZipWriteError.sizeDiffers(name: "job_01/artifacts/a", announced: 8)) {
+      try build(.pieces(length: 8) { { nil } }, .bytes([]))
+    }
+    try folder.write(Array("other".utf8), to: digest.hex)
+    #expect(throws: PackageBuildError.sourceTooShort(path: "artifacts/a")) { try build(named, .bytes([])) }
+    try folder.write(bytes.reversed(), to: digest.hex)
+    #expect(throws: PackageBuildError.self) { try build(named, .bytes([])) }
+  }
+
   @Test func emptyPackageHasAManifest() throws {
     let (bytes, summary) = try Self.build([])
     #expect(try ZipReader(BytesSource(bytes)).entries.map(\.name) == ["job_01/manifest.json"])

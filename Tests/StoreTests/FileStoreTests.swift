@@ -132,6 +132,30 @@ import Testing
     #expect(throws: FileStoreError.notFound) { try files.readBlob(digest) }
   }
 
+  /// The hash of what is here is kept from one connection to the next; a length that does not fit it is hashed anew.
+  @Test func anUploadThatIsClosedAgainAndAgainComesOutRight() throws {
+    let world = try World()
+    let account: AccountID = world.maker.id()
+    let text = String(repeating: "0123456789", count: 20)
+    let digest = SHA256.hash(text.utf8)
+    for (offset, byte) in text.utf8.enumerated() {
+      #expect(try world.files.blobUploadLength(digest, account: account) == Int64(offset))
+      let upload = try world.files.openBlobUpload(digest, account: account)
+      #expect(upload.length == Int64(offset))
+      #expect(throws: FileStoreError.busy) { try world.files.blobUploadLength(digest, account: account) }
+      try upload.append([byte], at: Int64(offset))
+      upload.close()
+    }
+    // Another process shortened it.
+    let name = try #require(try FileTree.names(in: world.files.directory + "/uploads").first)
+    #expect(truncate(world.files.directory + "/uploads/" + name, 150) == 0)
+    let upload = try world.files.openBlobUpload(digest, account: account)
+    #expect(upload.length == 150)
+    try upload.append(Array(text.utf8.dropFirst(150)), at: 150)
+    try upload.finish(expectedSize: 200, expectedSHA256: digest)
+    #expect(try world.files.readBlob(digest).read(offset: 0, count: 300) == Array(text.utf8))
+  }
+
   @Test(arguments: [("abcdeX", Int64(6)), ("abcdef", 5), ("abcdef", 7), ("", 0), ("abcde", 6)])
   func whatDoesNotMatchIsRemoved(_ text: String, _ size: Int64) throws {
     let world = try World()

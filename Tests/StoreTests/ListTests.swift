@@ -1,3 +1,4 @@
+import JSON
 import Marketplace
 import Store
 import Testing
@@ -186,6 +187,30 @@ import Testing
         let page = try await fixture.store.read { [query] in try $0.jobs(query) }
         #expect(page.jobs.count == count && page.total == 502)
       }
+    }
+  }
+
+  /// Jobs may have megabytes each: a page of hundreds of them is shorter, and the cursor goes on behind it.
+  @Test func aPageOfLargeJobsIsShort() async throws {
+    try await withFixture(.sqlite) { fixture in
+      let text = String(repeating: "x", count: 1 << 20)
+      let jobs = (0..<12).map { number in
+        fixture.maker.job(fixture.account.id, at: Maker.start + Seconds(Int64(number))) { specification in
+          specification.payload = JSONObject([("text", .string(text))])
+        }
+      }
+      try await fixture.insert(jobs)
+      var query = JobQuery(account: fixture.account.id)
+      query.sort = .oldest
+      query.limit = 500
+      var found: [JobID] = []
+      repeat {
+        let page = try await fixture.store.read { [query] in try $0.jobs(query) }
+        #expect((1...5).contains(page.jobs.count) && page.total == 12)
+        found += page.jobs.map(\.id)
+        query.cursor = page.nextCursor
+      } while query.cursor != nil
+      #expect(found == jobs.map(\.id))
     }
   }
 }

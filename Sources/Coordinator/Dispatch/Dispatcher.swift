@@ -227,6 +227,9 @@ extension Dispatcher {
   /// The live lease behind a token, whoever holds it.
   func lease(token: String) -> LeaseTable.Lease? { state.withLock { $0.decisions.lease(token: token) } }
 
+  /// Whether a lease of this hash is held.
+  func isLive(_ leaseHash: String) -> Bool { state.withLock { $0.decisions.leases.leases[leaseHash] != nil } }
+
   /// The try is over: its slot is free.
   func release(_ leaseHash: String) {
     state.withLock { $0.decisions.release(leaseHash) }

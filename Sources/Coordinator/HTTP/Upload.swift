@@ -29,19 +29,29 @@ struct Upload {
     }
   }
 
-  private func opened() async throws -> UploadFile {
+  private func lengthOnDisk() throws -> Int64 {
+    switch place {
+    case .blob(let account): try market.files.blobUploadLength(digest, account: account)
+    case .artifact(let lease, let path):
+      try market.files.artifactUploadLength(
+        lease.job, tryNumber: lease.tryNumber, path: path.string, digest: digest)
+    }
+  }
+
+  private func alone<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
     do {
-      return try await market.blockingly(open)
+      return try await market.blockingly(body)
     } catch FileStoreError.busy {
       throw Problem(409, "upload_busy", "another connection is writing this upload", retryAfter: 1)
     }
   }
 
-  /// How much of it is here.
+  /// How much of it is here. Throws `FileStoreError.diskFull` while no more can be taken, so that nobody sends in vain.
   func length() async throws -> Int64 {
-    let file = try await opened()
-    defer { file.close() }
-    return file.length
+    try await alone {
+      try market.files.requireWritable()
+      return try lengthOnDisk()
+    }
   }
 
   /// Takes the body. The size is set when the file is whole, right and durable.
@@ -51,7 +61,7 @@ struct Upload {
     let total = range?.total ?? request.headers[.contentLength].flatMap(Int64.init)
     guard let total else { throw Problem(411, "length_required", "give Content-Length or Content-Range") }
     guard total <= limit else { throw Problem(413, "file_too_large", "files may have at most \(limit) bytes") }
-    let file = try await opened()
+    let file = try await alone(open)
     defer { file.close() }
     guard range == nil || range?.start == file.length else {
       return (Self.offset(file.length, status: .conflict), nil)
@@ -90,13 +100,20 @@ struct Upload {
     Response(status: status, headers: [.uploadOffset: String(offset)])
   }
 
-  /// `bytes A-B/TOTAL`; nil without the header. Throws 422 for another form.
+  /// `bytes A-B/TOTAL`, or `bytes */TOTAL` for no bytes at the end; nil without the header. Throws 422 for another form.
   static func contentRange(_ request: Request) throws -> (start: Int64, end: Int64, total: Int64)? {
     guard let header = request.headers[.contentRange] else { return nil }
     let parts = header.split { $0 == " " || $0 == "-" || $0 == "/" }
+    if header.hasPrefix("bytes */"), parts.count == 3, let total = Int64(parts[2]), total > 0 {
+      return (total, total, total)
+    }
     guard parts.count == 4, parts[0] == "bytes", let first = Int64(parts[1]), let last = Int64(parts[2]),
       let total = Int64(parts[3]), first <= last, last < total
-    else { throw Problem.invalid([FieldError("Content-Range", "must be bytes A-B/TOTAL")]) }
+    else {
+      throw Problem.invalid([
+        FieldError("Content-Range", "must be bytes A-B/TOTAL, or bytes */TOTAL without a body")
+      ])
+    }
     return (first, last + 1, total)
   }
 }

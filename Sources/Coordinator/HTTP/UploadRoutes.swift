@@ -11,9 +11,9 @@ import Wire
 /// Uploads that go on where they were cut: inputs (`/v1/blobs/{sha256}`) and artifacts
 /// (`/v1/leases/{token}/artifacts/{path}`).
 ///
-/// `HEAD` tells how much is here: 200 when all, else 404 with `Upload-Offset`. `PUT` with
-/// `Content-Range: bytes A-B/TOTAL` appends from A; without it, the body is the whole. 201 when all has arrived and the
-/// digest is right, 202 with `Upload-Offset` when more is to come, 409 with `Upload-Offset` when A is not what is here,
+/// `HEAD` tells how much is here: 200 when all, else 404 with `Upload-Offset`, or 507 while no more can be taken. `PUT`
+/// with `Content-Range: bytes A-B/TOTAL` appends from A; without it, the body is the whole; with `bytes */TOTAL` it has
+/// none and asks to finish what is here. 201 when all has arrived and the digest is right, 202 with `Upload-Offset` when more is to come, 409 with `Upload-Offset` when A is not what is here,
 /// 422 when the digest is another (the part is then forgotten).
 struct UploadRoutes {
   let market: Market
@@ -139,29 +139,52 @@ extension UploadRoutes {
     guard let digest = Self.reprDigest(request.headers[.reprDigest]) else {
       throw Problem.invalid([FieldError("Repr-Digest", "must be sha-256=:BASE64:")])
     }
-    let limit = market.configuration.artifactLimit
-    let others = try await market.store.read { try $0.artifacts(of: lease.job, tryNumber: lease.tryNumber) }
-    if let known = others.first(where: { $0.path == path.string }), known.sha256 == digest.hex {
+    let known = try await market.store.read { store in
+      try store.artifact(of: lease.job, tryNumber: lease.tryNumber, path: path.string)
+    }
+    if let known, known.sha256 == digest.hex {
       return Response(status: .ok, headers: [.uploadOffset: String(known.size)])
     }
-    guard others.count < limit else {
-      throw Problem(422, "too_many_artifacts", "a try may leave at most \(limit) artifacts")
-    }
-    if let clash = others.first(where: { $0.path != path.string && path.clashes(with: $0.path) }) {
-      throw Problem.invalid([FieldError("path", "can't stand beside \(clash.path) in one package")])
-    }
+    // Other bytes under a name that is here replace it.
+    if known == nil { try await requirePlace(for: path, of: lease) }
     let upload = Upload(market: market, place: .artifact(lease, path), digest: digest)
     let (response, size) = try await upload.receive(request)
     guard let size else { return response }
     let record = ArtifactRecord(
       job: lease.job, tryNumber: lease.tryNumber, path: path.string, size: size, sha256: digest.hex)
+    guard known != nil || market.artifactNames.take(path, of: lease) else {
+      throw Problem(
+        409, "artifact_busy", "another artifact has just come under this name, or one like it", retryAfter: 1)
+    }
+    do {
+      try await save(record, of: lease)
+    } catch {
+      if known == nil { market.artifactNames.giveBack(path, of: lease) }
+      throw error
+    }
+    return response
+  }
+
+  private func save(_ record: ArtifactRecord, of lease: LeaseTable.Lease) async throws {
     CrashPoint.artifactRecord.reach(.before)
     try await market.store.write { store in
       _ = try store.liveTry(leaseHash: lease.hash, of: nil)
       try store.save(record)
     }
     CrashPoint.artifactRecord.reach(.after)
-    return response
+  }
+
+  /// Throws when the try has too many artifacts, or one that can't stand beside this one.
+  private func requirePlace(for path: ArtifactPath, of lease: LeaseTable.Lease) async throws {
+    let limit = market.configuration.artifactLimit
+    let verdict = try await market.artifactNames.check(path, of: lease, limit: limit, in: market.store) {
+      [dispatcher = market.dispatcher] hash in dispatcher.isLive(hash)
+    }
+    switch verdict {
+    case .fine: return
+    case .tooMany: throw Problem(422, "too_many_artifacts", "a try may leave at most \(limit) artifacts")
+    case .clash(let other): throw Problem.invalid([FieldError("path", "can't stand beside \(other) in one package")])
+    }
   }
 
   /// `sha-256=:BASE64:` among the digests of the header (RFC 9530).
@@ -172,15 +195,5 @@ extension UploadRoutes {
       if let bytes = Base64.decode(String(part.dropFirst(9).dropLast())) { return SHA256Digest(bytes: bytes) }
     }
     return nil
-  }
-}
-
-extension ArtifactPath {
-  /// Whether both can't be files of one folder tree that is unpacked anywhere: equal but for case, or one a folder of
-  /// the other.
-  fileprivate func clashes(with other: String) -> Bool {
-    guard let other = try? ArtifactPath(validating: other) else { return false }
-    let (left, right) = (caseFolded, other.caseFolded)
-    return left == right || left.hasPrefix(right + "/") || right.hasPrefix(left + "/")
   }
 }

@@ -24,6 +24,7 @@ final class Market: Sendable {
   let polling = PollingMiners()
   let blobGate = BlobGate()
   let metrics: MarketMetrics
+  let artifactNames = ArtifactNames()
   /// For file work that blocks.
   let blocking: NIOThreadPool
 

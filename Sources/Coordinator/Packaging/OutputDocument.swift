@@ -1,23 +1,63 @@
+import Cryptography
 import JSON
 import Marketplace
+import ResultPackage
 import Store
 import Wire
 
 /// `output.json` of a package: what the job was and what became of it. Made from rows alone, so that the same job gives
-/// the same bytes.
-enum OutputDocument {
-  static func make(job: Job, tries: [TryRecord], artifacts: [ArtifactRecord]) -> JSONValue {
+/// the same bytes; and made in pieces, because it lists the artifacts, of which there may be a hundred thousand.
+struct OutputDocument: Sendable {
+  /// All but the artifacts and what comes after them.
+  private let head: [UInt8]
+  private let artifacts: [PackageEntry]
+
+  private static let artifactsInPiece = 1024
+  private static let tail = Array("]\n}\n".utf8)
+
+  /// `artifacts` are the entries of the package that are artifacts, each with its digest.
+  init(job: Job, tries: [TryRecord], artifacts: [PackageEntry]) {
     let document = job.document()
     var object = JSONObject()
     for name in Self.jobMembers { object.append(name, document[name] ?? .null) }
     object.append("tries", .array(tries.map(\.document)))
-    object.append(
-      "artifacts",
-      .array(
-        artifacts.map {
-          ["path": .string($0.path), "size": .integer($0.size), "sha256": .string($0.sha256)]
-        }))
-    return .object(object)
+    // The list is left open: what `[]` ends with comes after the artifacts.
+    object.append("artifacts", [])
+    head = Array((JSONValue.object(object).pretty + "\n").utf8.dropLast(Self.tail.count))
+    self.artifacts = artifacts
+  }
+
+  var source: PackageEntry.Source {
+    var length: UInt64 = 0
+    for index in 0..<pieceCount { length += UInt64(piece(index)?.count ?? 0) }
+    return .pieces(length: length) {
+      var index = 0
+      return {
+        defer { index += 1 }
+        return piece(index)
+      }
+    }
+  }
+
+  private var pieceCount: Int { 2 + (artifacts.count + Self.artifactsInPiece - 1) / Self.artifactsInPiece }
+
+  /// Nil after the last.
+  func piece(_ index: Int) -> [UInt8]? {
+    guard index > 0 else { return head }
+    guard index < pieceCount else { return nil }
+    guard index < pieceCount - 1 else { return Array((artifacts.isEmpty ? "" : "\n  ").utf8) + Self.tail }
+    let start = (index - 1) * Self.artifactsInPiece
+    var bytes: [UInt8] = []
+    for index in start..<min(start + Self.artifactsInPiece, artifacts.count) {
+      let entry = artifacts[index]
+      let fact: JSONValue = [
+        "path": .string(PackageLayout.artifactName(entry.path.string)), "size": .integer(Int64(entry.source.size)),
+        "sha256": JSONValue(entry.knownDigest?.hex),
+      ]
+      bytes += Array((index == 0 ? "\n    " : ",\n    ").utf8)
+      JSONWriter.appendPretty(fact, indentation: 2, to: &bytes)
+    }
+    return bytes
   }
 
   /// Everything that is settled when the job ended; nothing that changes later.

@@ -1,9 +1,7 @@
 import Clocks
 import Cryptography
-import JSON
 import Logging
 import Marketplace
-import NIOCore
 import NIOPosix
 import ResultPackage
 import Store
@@ -58,12 +56,13 @@ actor Packager {
   private func build(_ id: JobID) async throws -> PackageRecord {
     // Built between the caller's look and now.
     if let record = try await store.read({ try $0.package(of: id) }) { return record }
-    let (job, tries, artifacts) = try await store.read { store in
+    let contents = try await store.read { [files] store in
       guard let job = try store.job(id), job.state.isTerminal else { throw MarketError.jobNotFound }
       if let purged = job.resultPurgedAt { throw MarketError.resultsGone(purged) }
-      return (job, try store.tries(of: id), try store.artifacts(of: id, tryNumber: job.lastTry))
+      return try PackageContents(job: job, tries: try store.tries(of: id), files: files) {
+        try store.artifacts(of: id, tryNumber: job.lastTry)
+      }
     }
-    let contents = PackageContents(job: job, tries: tries, artifacts: artifacts, files: files)
     let (key, trusted, log, now) = (signingKeys.active, signingKeys.all, log, clock.now)
     let record = try await threads.runIfActive {
       do {
@@ -80,7 +79,7 @@ actor Packager {
       try market.save(record)
     }
     CrashPoint.packageRecord.reach(.after)
-    await removeLooseCopies(of: job)
+    await removeLooseCopies(of: contents.job)
     return record
   }
 
@@ -92,99 +91,5 @@ actor Packager {
     } catch {
       log.warning("can't remove what was packed", metadata: ["job": "\(id)", "error": "\(error)"])
     }
-  }
-}
-
-/// What goes into a job's package.
-struct PackageContents {
-  let job: Job
-  let tries: [TryRecord]
-  let artifacts: [ArtifactRecord]
-  let files: FileStore
-
-  /// Builds the package and puts it in its place. Blocks for as long as that takes.
-  func write(signedWith key: Ed25519PrivateKey, log: Logger) throws -> PackageSummary {
-    let entries = try entries()
-    do {
-      return try write(entries, tries.last?.signature?.manifestSignature, key)
-    } catch PackageBuildError.badMinerSignature {
-      // Checked when it came: then a file is not what the miner sent, which its digest would have told.
-      log.error("a stored signature of a miner does not fit its files", metadata: ["job": "\(job.id)"])
-      return try write(entries, nil, key)
-    }
-  }
-
-  /// A whole package of the job that is there without its row. Throws ``FileStoreError/notFound`` when there is none.
-  func existing(trusted: [Ed25519PublicKey], at now: Timestamp) throws -> PackageRecord {
-    let report = try PackageVerifier(trustedKeys: trusted).verify(
-      try StoredSource(files.readPackage(job.id)), expectedJobID: job.id.rawValue)
-    guard report.isIntact else { throw StoreError.failed("the package of \(job.id) is damaged") }
-    return PackageRecord(job: job.id, size: Int64(report.size), sha256: report.sha256.hex, createdAt: now)
-  }
-
-  private func write(
-    _ entries: [PackageEntry], _ signature: ManifestSignature?, _ key: Ed25519PrivateKey
-  ) throws -> PackageSummary {
-    var summary: PackageSummary?
-    try files.writePackage(job.id) { descriptor in
-      let builder = try PackageBuilder(
-        jobID: job.id.rawValue, signer: key, minerSignature: signature, threads: Self.threads)
-      summary = try builder.build(entries, to: FileDescriptorSink(descriptor: descriptor))
-    }
-    guard let summary else { throw StoreError.failed("a package was not built") }
-    return summary
-  }
-
-  /// Threads that compress one package: the cores, as far as memory allows (each holds some 2 MiB of pieces).
-  private static let threads = min(System.coreCount, 8)
-
-  func entries() throws -> [PackageEntry] {
-    let output = OutputDocument.make(job: job, tries: tries, artifacts: artifacts).pretty + "\n"
-    var entries = [
-      PackageEntry(path: try ArtifactPath(validating: PackageLayout.output), source: .bytes(Array(output.utf8)))
-    ]
-    for stream in LogStream.allCases { entries.append(try log(stream, as: stream.packagePath)) }
-    entries.append(try result())
-    for artifact in artifacts where artifact.path != PackageLayout.result {
-      entries.append(try entry(of: artifact, as: PackageLayout.artifact(artifact.path)))
-    }
-    return entries
-  }
-
-  private func entry(of artifact: ArtifactRecord, as path: String) throws -> PackageEntry {
-    guard let digest = SHA256Digest(hex: artifact.sha256) else {
-      throw StoreError.failed("a stored digest is damaged")
-    }
-    let file = try files.readArtifact(artifact.job, tryNumber: artifact.tryNumber, digest: digest)
-    return PackageEntry(
-      path: try ArtifactPath(validating: path),
-      source: .file(path: file.path, offset: 0, length: UInt64(artifact.size)), knownDigest: digest)
-  }
-
-  /// The log of the last try, as long as its record says; a lost try's log is as long as its file.
-  private func log(_ stream: LogStream, as path: String) throws -> PackageEntry {
-    let name = try ArtifactPath(validating: path)
-    guard job.lastTry > 0 else { return PackageEntry(path: name, source: .bytes([])) }
-    let record = tries.last.flatMap { stream == .stdout ? $0.stdout : $0.stderr }
-    let length = try record?.length ?? files.logLength(job.id, tryNumber: job.lastTry, stream: stream)
-    guard length > 0 else { return PackageEntry(path: name, source: .bytes([])) }
-    return PackageEntry(
-      path: name,
-      source: .file(
-        path: try files.readLog(job.id, tryNumber: job.lastTry, stream: stream).path, offset: 0,
-        length: UInt64(length)),
-      knownDigest: record.flatMap { SHA256Digest(hex: $0.sha256) })
-  }
-
-  /// The main output: the file the job wrote under that name, else the result it gave, else its standard output.
-  private func result() throws -> PackageEntry {
-    if let artifact = artifacts.first(where: { $0.path == PackageLayout.result }) {
-      return try entry(of: artifact, as: PackageLayout.result)
-    }
-    let path = try ArtifactPath(validating: PackageLayout.result)
-    guard let result = job.result else { return try log(.stdout, as: PackageLayout.result) }
-    // What a model said, without what it cost.
-    let said = job.specification.runner == "inference" ? result["text"]?.string : nil
-    return PackageEntry(path: path, source: .bytes(Array((result.string ?? said ?? result.pretty + "\n").utf8)))
   }
 }

@@ -1,5 +1,6 @@
 public import Cryptography
 public import JSON
+import Wire
 
 extension MarketplaceClient {
   /// Path, size and SHA-256 of each artifact.
@@ -17,6 +18,15 @@ extension MarketplaceClient {
 
   /// The signed receipt of a job that was charged for; 404 for others. `Receipt.verify` checks it.
   public func receipt(_ id: String) async throws -> JSONValue { try await get(path(id, "receipt")) }
+
+  /// The signed receipt; nil when the coordinator says that the job has none.
+  public func receiptIfAny(_ id: String) async throws -> JSONValue? {
+    do {
+      return try await receipt(id)
+    } catch ClientError.problem(let problem) where problem.code == "receipt_not_available" {
+      return nil
+    }
+  }
 
   /// The public keys that sign results, those of the past too.
   public func signingKeys() async throws -> JSONValue { try await get(APIPath("keys")) }

@@ -9,8 +9,8 @@ final class PartFile: Sendable {
   private let unsaved = Mutex<Int64>(0)
   private let progress: (@Sendable (Int64, Int64) -> Void)?
 
-  /// The record is written again after so many bytes: what a killed client loses.
-  private static let saveEvery: Int64 = 8 << 20
+  /// The record is written again after so many bytes: what a killed client loses. A 256th of the whole.
+  private let saveEvery: Int64
   /// The longest record read, in bytes.
   private static let mapLimit = 8192
 
@@ -21,6 +21,7 @@ final class PartFile: Sendable {
     file = try OpenFile(path, O_RDWR | O_CREAT | O_NOFOLLOW, mode: mode)
     self.path = path
     self.progress = progress
+    saveEvery = min(max(total / 256, 256 << 10), 8 << 20)
     // Two downloads of one file at once would write over each other.
     guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
       throw ClientError.file(path: path, operation: "another download is writing it", code: errno)
@@ -58,7 +59,7 @@ final class PartFile: Sendable {
     }
     let isDue = unsaved.withLock { unsaved in
       unsaved += Int64(bytes.count)
-      guard unsaved >= Self.saveEvery else { return false }
+      guard unsaved >= saveEvery else { return false }
       unsaved = 0
       return true
     }

@@ -114,7 +114,9 @@ public struct ResumableUpload: Sendable {
     _ progress: (@Sendable (Int64) -> Void)?
   ) async throws -> UploadPlan.Step {
     var fields = headers + [Self.digestField(digest)]
-    if range != 0..<digest.size {
+    if range.isEmpty, digest.size > 0 {
+      fields.append(("Content-Range", "bytes */\(digest.size)"))
+    } else if range != 0..<digest.size {
       fields.append(("Content-Range", "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(digest.size)"))
     }
     let body = UploadBody(file, range, progress: progress)

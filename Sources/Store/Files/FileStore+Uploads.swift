@@ -7,7 +7,16 @@ extension FileStore {
   /// Goes on with an account's upload of a blob, or begins it. Throws ``FileStoreError/busy`` while another connection
   /// writes it. Uploads of different accounts don't meet: nobody can spoil or guess at another's.
   public func openBlobUpload(_ digest: SHA256Digest, account: AccountID) throws(FileStoreError) -> UploadFile {
-    try openUpload("blob." + account.rawValue + "." + digest.hex, target: blobPath(digest))
+    try openUpload(blobUpload(digest, account), target: blobPath(digest))
+  }
+
+  /// How much of such an upload is here. Throws ``FileStoreError/busy`` while another connection writes it.
+  public func blobUploadLength(_ digest: SHA256Digest, account: AccountID) throws(FileStoreError) -> Int64 {
+    try uploadLength(blobUpload(digest, account))
+  }
+
+  private func blobUpload(_ digest: SHA256Digest, _ account: AccountID) -> String {
+    "blob." + account.rawValue + "." + digest.hex
   }
 
   /// A whole blob. Throws ``FileStoreError/notFound``.
@@ -22,9 +31,18 @@ extension FileStore {
   public func openArtifactUpload(
     _ job: JobID, tryNumber: Int, path: String, digest: SHA256Digest
   ) throws(FileStoreError) -> UploadFile {
-    let name = SHA256.hash(path.utf8).hex
-    return try openUpload(
-      "artifact.\(job.rawValue).\(tryNumber).\(name).\(digest.hex)", target: artifactPath(job, tryNumber, digest))
+    try openUpload(artifactUpload(job, tryNumber, path, digest), target: artifactPath(job, tryNumber, digest))
+  }
+
+  /// How much of such an upload is here. Throws ``FileStoreError/busy`` while another connection writes it.
+  public func artifactUploadLength(
+    _ job: JobID, tryNumber: Int, path: String, digest: SHA256Digest
+  ) throws(FileStoreError) -> Int64 {
+    try uploadLength(artifactUpload(job, tryNumber, path, digest))
+  }
+
+  private func artifactUpload(_ job: JobID, _ tryNumber: Int, _ path: String, _ digest: SHA256Digest) -> String {
+    "artifact.\(job.rawValue).\(tryNumber).\(SHA256.hash(path.utf8).hex).\(digest.hex)"
   }
 
   /// A whole artifact. Throws ``FileStoreError/notFound``.
@@ -37,6 +55,13 @@ extension FileStore {
   private func openUpload(_ name: String, target: String) throws(FileStoreError) -> UploadFile {
     // Names are up to 255 bytes; the parts are at most this long: 8 + 30 + 20 + 64 + 64.
     try UploadFile(path: directory + "/uploads/" + name, target: target, registry: uploads, reserve: reserve)
+  }
+
+  /// Looks at the file alone: to open it would mean to read all of it after a restart.
+  private func uploadLength(_ name: String) throws(FileStoreError) -> Int64 {
+    let path = directory + "/uploads/" + name
+    guard !uploads.contains(path) else { throw .busy }
+    return FileSize.of(path)
   }
 
   /// Removes partial uploads that nobody has written to since `time` and nobody has open. Returns how many.

@@ -1,6 +1,6 @@
 import Cryptography
 import Glibc
-import Marketplace
+public import Marketplace
 
 /// Everything of the market that is a file: blobs, logs, artifacts, packages, partial uploads.
 ///
@@ -38,6 +38,15 @@ public struct FileStore: Sendable {
     if reserve?.isSpent == true { throw .diskFull }
   }
 
+  /// Throws ``FileStoreError/diskFull`` while an upload could not grow.
+  public func requireWritable() throws(FileStoreError) {
+    try checkRoom()
+    guard try freeBytes() >= Self.leastRoom else { throw .diskFull }
+  }
+
+  /// With less than this many bytes free a disk counts as full.
+  private static let leastRoom: Int64 = 1 << 20
+
   /// A path for a file in the making; gone at the next start. Move it into place when it is whole and synced.
   public func temporaryPath() -> String { directory + "/tmp/" + Hex.encode(SecureRandom.bytes(16)) }
 
@@ -52,8 +61,13 @@ public struct FileStore: Sendable {
     directory + "/logs/" + job.rawValue + "/" + String(tryNumber) + "." + stream.rawValue
   }
 
+  /// The folder of a try's artifacts; each has its SHA-256 in hex as its name.
+  public func artifactFolder(_ job: JobID, tryNumber: Int) -> String {
+    directory + "/artifacts/" + job.rawValue + "/" + String(tryNumber)
+  }
+
   func artifactPath(_ job: JobID, _ tryNumber: Int, _ digest: SHA256Digest) -> String {
-    directory + "/artifacts/" + job.rawValue + "/" + String(tryNumber) + "/" + digest.hex
+    artifactFolder(job, tryNumber: tryNumber) + "/" + digest.hex
   }
 
   /// Two of the identifier's random characters spread packages over 1,024 folders.

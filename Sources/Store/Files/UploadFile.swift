@@ -32,9 +32,13 @@ public final class UploadFile: Sendable {
     do throws(FileStoreError) {
       let opened = try POSIXFile.open(path, O_RDWR | O_CREAT)
       descriptor = opened
-      let hasher = SHA256()
-      let length = try FileRange.hash(opened, path, into: hasher)
-      state = Mutex(State(length: length, hasher: LockedHasher(hasher), descriptor: opened))
+      if let kept = registry.takeHasher(path, length: try POSIXFile.size(opened, path)) {
+        state = Mutex(State(length: kept.length, hasher: kept.hasher, descriptor: opened))
+      } else {
+        let hasher = SHA256()
+        let length = try FileRange.hash(opened, path, into: hasher)
+        state = Mutex(State(length: length, hasher: LockedHasher(hasher), descriptor: opened))
+      }
     } catch {
       if let descriptor { Glibc.close(descriptor) }
       registry.leave(path)
@@ -104,7 +108,13 @@ public final class UploadFile: Sendable {
   }
 
   /// Ends the writing; what arrived stays for the next.
-  public func close() { state.withLock { release(&$0) } }
+  public func close() {
+    state.withLock { state in
+      guard state.descriptor != nil else { return }
+      registry.keep(UploadRegistry.Hashed(path: path, length: state.length, hasher: state.hasher))
+      release(&state)
+    }
+  }
 
   private func release(_ state: inout State) {
     guard let descriptor = state.descriptor else { return }
@@ -114,11 +124,45 @@ public final class UploadFile: Sendable {
   }
 }
 
-/// Which uploads are open, so that two connections don't write one file.
+/// Which uploads are open, so that two connections don't write one file; and the hashes of those that wait for their
+/// rest, so that ten gibibytes are not read again for each connection that breaks.
 final class UploadRegistry: Sendable {
-  private let paths = Mutex<Set<String>>([])
+  /// The hash of an upload's first bytes.
+  struct Hashed: Sendable {
+    let path: String
+    let length: Int64
+    let hasher: LockedHasher
+  }
 
-  func enter(_ path: String) -> Bool { paths.withLock { $0.insert(path).inserted } }
-  func leave(_ path: String) { _ = paths.withLock { $0.remove(path) } }
-  func contains(_ path: String) -> Bool { paths.withLock { $0.contains(path) } }
+  private struct State {
+    var open: Set<String> = []
+    var kept: [Hashed] = []
+  }
+
+  /// How many hashes are kept; an upload without one is read again.
+  private static let keptLimit = 256
+
+  private let state = Mutex(State())
+
+  func enter(_ path: String) -> Bool { state.withLock { $0.open.insert(path).inserted } }
+  func leave(_ path: String) { _ = state.withLock { $0.open.remove(path) } }
+  func contains(_ path: String) -> Bool { state.withLock { $0.open.contains(path) } }
+
+  /// Keeps a hash until ``takeHasher(_:length:)`` asks for it. Only whoever has the upload open may call this.
+  func keep(_ hashed: Hashed) {
+    state.withLock { state in
+      state.kept.removeAll { $0.path == hashed.path }
+      if state.kept.count >= Self.keptLimit { state.kept.removeFirst() }
+      if hashed.length > 0 { state.kept.append(hashed) }
+    }
+  }
+
+  /// The hash that was kept, if it is of as many bytes as the file has now.
+  func takeHasher(_ path: String, length: Int64) -> Hashed? {
+    state.withLock { state in
+      guard let index = state.kept.firstIndex(where: { $0.path == path }) else { return nil }
+      let hashed = state.kept.remove(at: index)
+      return hashed.length == length ? hashed : nil
+    }
+  }
 }

@@ -42,11 +42,23 @@ extension SQLiteSession {
   }
 
   /// The jobs of these rows, in this order.
-  func jobs(keys: [Int64]) throws -> [Job] {
-    try keys.compactMap { key in
-      if let known = cache?.hot.job(key: key) { return known.job }
-      return try connection.first(Statements.byKey, [.int64(key)]) { try makeJob($0) }
+  func jobs(keys: [Int64]) throws -> [Job] { try jobs(keys, bytes: .max) }
+
+  /// The jobs of these rows, in this order; as many as have so many bytes of specifications and results, and at least
+  /// one.
+  func jobs(_ keys: [Int64], bytes: Int) throws -> [Job] {
+    var jobs: [Job] = []
+    var size = 0
+    for key in keys where size < bytes {
+      let known = cache?.hot.job(key: key)?.job
+      let job = try known ?? connection.first(Statements.byKey, [.int64(key)]) { row in
+        size += row.byteCount(28) + row.byteCount(32)
+        return try makeJob(row)
+      }
+      guard let job else { throw StoreError.damaged("a listed job has no row") }
+      jobs.append(job)
     }
+    return jobs
   }
 
   func expiring(at now: Timestamp, limit: Int) throws -> [Job] {

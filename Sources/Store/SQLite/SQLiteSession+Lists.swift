@@ -3,6 +3,8 @@ import Marketplace
 extension SQLiteSession {
   /// A page holds at most this many jobs, whatever is asked for.
   static let pageLimit = 500
+  /// A page ends when the specifications and results in it have this many bytes: each job may have megabytes.
+  static let pageBytes = 4 << 20
 
   func jobs(_ query: JobQuery) throws -> JobPage {
     // Checked before anything is read: a bad cursor is the caller's mistake.
@@ -14,8 +16,10 @@ extension SQLiteSession {
       found.removeLast()
       next = found.last?.text
     }
-    let total = query.countsTotal ? try total(of: query) : found.count
-    return JobPage(jobs: try jobs(keys: found.map(\.key)), total: total, nextCursor: next)
+    let jobs = try jobs(found.map(\.key), bytes: Self.pageBytes)
+    if jobs.count < found.count { next = found[jobs.count - 1].text }
+    let total = query.countsTotal ? try total(of: query) : jobs.count
+    return JobPage(jobs: jobs, total: total, nextCursor: next)
   }
 
   private func places(_ query: JobQuery, after cursor: JobListCursor?, limit: Int) throws -> [JobListCursor] {

@@ -26,6 +26,9 @@ struct DownloadCommand: ClientVerb {
   @Flag(help: "Write output.sha256 too.")
   var checksum = false
 
+  @Flag(help: "Write receipt.json too, when the job has a receipt; verify --receipt checks it.")
+  var receipt = false
+
   @Flag(help: "Unpack it into the folder, after it was checked.")
   var extract = false
 
@@ -40,23 +43,33 @@ struct DownloadCommand: ClientVerb {
     if checksum {
       try SmallFile.replace(folder + "/output.sha256", with: Array("\(package.sha256.hex)  output.zip\n".utf8))
     }
+    let hasReceipt = receipt ? try await writeReceipt(into: folder, session) : false
     if extract {
       let root = try PackageExtractor.extract(folder + "/output.zip", into: folder)
       try session.remark("unpacked into \(shown(root))")
     }
-    try write(package, session)
+    try write(package, hasReceipt: hasReceipt, session)
+  }
+
+  private func writeReceipt(into folder: String, _ session: ClientSession) async throws -> Bool {
+    guard let document = try await session.client.receiptIfAny(job.id) else {
+      try session.remark("there is no receipt: the job was not charged for")
+      return false
+    }
+    try SmallFile.replace(folder + "/receipt.json", with: Array((document.text + "\n").utf8))
+    return true
   }
 
   private func shown(_ name: String) -> String { output == "." ? name : output + "/" + name }
 
-  private func write(_ package: FileDigest, _ session: ClientSession) throws {
+  private func write(_ package: FileDigest, hasReceipt: Bool, _ session: ClientSession) throws {
     let document: JSONValue = [
       "file": .string(shown("output.zip")), "size": .integer(Int64(clamping: package.size)),
       "sha256": .string(package.sha256.hex),
     ]
     let format = try session.format(nil)
     try session.write(document, format, id: job.id) {
-      [shown("output.zip")] + (checksum ? [shown("output.sha256")] : [])
+      [shown("output.zip")] + (checksum ? [shown("output.sha256")] : []) + (hasReceipt ? [shown("receipt.json")] : [])
     }
     if format == .table { try session.remark("\(Printable.bytes(package.size)), SHA-256 \(package.sha256.hex)") }
   }

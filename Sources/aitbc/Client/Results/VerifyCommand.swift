@@ -2,16 +2,16 @@ import ArgumentParser
 import Cryptography
 import Glibc
 import JSON
-import Marketplace
 import MarketplaceClient
 import ResultPackage
 
 struct VerifyCommand: ClientVerb {
   static let configuration = CommandConfiguration(
-    commandName: "verify", abstract: "Check a result: digest, every file, signatures.",
+    commandName: "verify", abstract: "Check a result: digest, every file, signatures, receipt.",
     discussion: """
       With a job: what the coordinator has recorded is compared with the package, which is fetched for that, or with \
-      --file. With --file and --keys alone nothing is asked of anybody. Exits with 9 and names each mismatch.
+      --file; its receipt is asked for. With --file and --keys, and perhaps --receipt, nothing is asked of anybody. \
+      Exits with 9 and names each mismatch.
       """)
 
   @OptionGroup var globals: GlobalOptions
@@ -32,6 +32,12 @@ struct VerifyCommand: ClientVerb {
     help: ArgumentHelp(
       "Trusted public keys: what GET /v1/keys answered. Default: asked of the coordinator.", valueName: "path"))
   var keys: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The receipt, as saved by download --receipt. Default: asked of the coordinator when a job is named.",
+      valueName: "path"))
+  var receipt: String?
 
   @Option(help: ArgumentHelp("The archive's SHA-256, known from elsewhere.", valueName: "hex"))
   var sha256: String?
@@ -59,24 +65,35 @@ struct VerifyCommand: ClientVerb {
       }
       expected = expected ?? recorded
     }
-    let report: VerificationReport
+    let statement = try await statement(session)
+    let check: PackageCheck
     if let file {
-      report = try check(session.context.resolve(file), trusted, expected)
+      check = try self.check(session.context.resolve(file), trusted, expected, statement)
     } else {
-      report = try await fetchAndCheck(session, trusted, expected)
+      check = try await fetchAndCheck(session, trusted, expected, statement)
     }
-    try write(report, session)
+    try write(check, session)
+  }
+
+  /// The receipt from its file, or else from the coordinator when a job is named.
+  private func statement(_ session: ClientSession) async throws -> ReceiptStatement {
+    if let receipt { return .given(try Self.document(session.context.resolve(receipt), "--receipt")) }
+    guard let job else { return .unknown }
+    return try await session.client.receiptIfAny(job).map { .given($0) } ?? .absent
+  }
+
+  private static func document(_ path: String, _ option: String) throws -> JSONValue {
+    do {
+      return try JSONParser.parse(try SmallFile.read(path, limit: 1 << 20))
+    } catch let error as JSONSyntaxError {
+      throw CommandFailure(.usage, "\(option): \(path) is not JSON: \(error)")
+    }
   }
 
   private func trustedKeys(_ session: ClientSession) async throws -> [Ed25519PublicKey] {
     let document: JSONValue
     if let keys {
-      let path = session.context.resolve(keys)
-      do {
-        document = try JSONParser.parse(try SmallFile.read(path, limit: 1 << 20))
-      } catch let error as JSONSyntaxError {
-        throw CommandFailure(.usage, "--keys: \(path) is not JSON: \(error)")
-      }
+      document = try Self.document(session.context.resolve(keys), "--keys")
     } else {
       document = try await session.client.signingKeys()
     }
@@ -90,23 +107,16 @@ struct VerifyCommand: ClientVerb {
     return found
   }
 
-  private func check(_ path: String, _ trusted: [Ed25519PublicKey], _ expected: SHA256Digest?) throws
-    -> VerificationReport
-  {
-    do {
-      return try PackageVerifier(trustedKeys: trusted).verify(
-        FileSource(path: path), expectedDigest: expected, expectedJobID: job, shouldContinue: { !Task.isCancelled })
-    } catch is OperationCanceled {
-      throw CancellationError()
-    } catch let error as FileError {
-      throw ClientError.file(path: error.path, operation: error.operation, code: error.code)
-    }
+  private func check(
+    _ path: String, _ trusted: [Ed25519PublicKey], _ expected: SHA256Digest?, _ statement: ReceiptStatement
+  ) throws -> PackageCheck {
+    try PackageCheck(path, keys: trusted, digest: expected, job: job, receipt: statement)
   }
 
   /// The package in a private folder, which is gone afterwards.
   private func fetchAndCheck(
-    _ session: ClientSession, _ trusted: [Ed25519PublicKey], _ expected: SHA256Digest?
-  ) async throws -> VerificationReport {
+    _ session: ClientSession, _ trusted: [Ed25519PublicKey], _ expected: SHA256Digest?, _ statement: ReceiptStatement
+  ) async throws -> PackageCheck {
     let base = session.context.environment["TMPDIR"].nonEmpty ?? "/tmp"
     var template = Array("\(base)/aitbc-verify-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw ClientError.file(path: base, operation: "mkdtemp", code: errno) }
@@ -120,26 +130,19 @@ struct VerifyCommand: ClientVerb {
     let bar = TransferBar(session)
     defer { bar.clear() }
     try await session.client.download(job ?? "").fetch(to: target, expecting: expected) { bar.show($0, of: $1) }
-    return try check(target, trusted, expected)
+    return try check(target, trusted, expected, statement)
   }
 
-  private func write(_ report: VerificationReport, _ session: ClientSession) throws {
-    let files = report.manifest?.entries.count ?? 0
-    let document: JSONValue = [
-      "intact": .bool(report.isIntact), "job_id": JSONValue(report.manifest?.jobID),
-      "sha256": .string(report.sha256.hex), "size": .integer(Int64(clamping: report.size)),
-      "files": .integer(Int64(files)), "miner_key": JSONValue(report.miner?.keyID),
-      "findings": .array(report.findings.map { .string($0.description) }),
-    ]
+  private func write(_ check: PackageCheck, _ session: ClientSession) throws {
     let format = try session.format(format.output)
-    try session.write(document, format, id: report.manifest?.jobID ?? job) {
-      guard report.isIntact else { return report.findings.map { Printable.line("mismatch: \($0)") } }
-      return [
-        "\(report.manifest?.jobID ?? "package"): intact: archive, \(files) files, the coordinator's signature"
-          + (report.miner == nil ? "" : ", the miner's signature")
-      ]
+    try session.write(check.json, format, id: check.report.manifest?.jobID ?? job) {
+      check.isIntact
+        ? [Printable.line(check.summary)] : check.findings.map { Printable.line("mismatch: \($0)") }
     }
-    if format == .table, report.isIntact { try session.remark("SHA-256 \(report.sha256.hex)") }
-    guard report.isIntact else { throw CommandExit(.integrity) }
+    if format == .table, check.isIntact {
+      try session.remark("SHA-256 \(check.report.sha256.hex)")
+      if let remark = check.remark { try session.remark(remark) }
+    }
+    guard check.isIntact else { throw CommandExit(.integrity) }
   }
 }
