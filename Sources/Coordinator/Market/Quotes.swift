@@ -2,12 +2,13 @@ import Clocks
 import JSON
 import Marketplace
 import Store
+import Synchronization
 import Wire
 
 /// What a job would cost and who could run it, from the fleet as it is now. One for each request: with thousands of
 /// miners and jobs, the miners are asked once for each kind of requirements.
-final class Quotes {
-  private var surveys: [Requirements: PendingReason.Survey] = [:]
+final class Quotes: Sendable {
+  private let surveys = Mutex<[Requirements: PendingReason.Survey]>([:])
   private let members: [Fleet.Member]
   private let history: DurationHistory
   private let heldBack: Set<AccountID>
@@ -51,10 +52,12 @@ final class Quotes {
   }
 
   private func survey(_ requirements: Requirements) -> PendingReason.Survey {
-    if let known = surveys[requirements] { return known }
-    let survey = PendingReason.Survey(requirements, among: members)
-    surveys[requirements] = survey
-    return survey
+    surveys.withLock { surveys in
+      if let known = surveys[requirements] { return known }
+      let survey = PendingReason.Survey(requirements, among: members)
+      surveys[requirements] = survey
+      return survey
+    }
   }
 
   func pendingReason(_ job: Job) -> PendingReason? {
