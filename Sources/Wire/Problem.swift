@@ -63,6 +63,7 @@ public struct Problem: Error, Hashable, Sendable {
     case 405: "Method Not Allowed"
     case 409: "Conflict"
     case 410: "Gone"
+    case 411: "Length Required"
     case 412: "Precondition Failed"
     case 413: "Content Too Large"
     case 414: "URI Too Long"

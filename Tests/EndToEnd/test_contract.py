@@ -9,7 +9,7 @@ import zipfile
 
 import yaml
 
-from market import MarketTest
+from market import BINARY, MarketTest, messages
 from rest_miner import RestMiner
 
 
@@ -100,6 +100,33 @@ class Wire(MarketTest):
         miner.result(job, {"output": "x"})
 
 
+class FeedOptions(MarketTest):
+    """Limits of the feed that the operator may set."""
+
+    options = ("--feed-subscriptions", "1", "--feed-message-size", "256")
+    with_miner = False
+
+    def test_a_second_job_with_logs_is_one_too_many(self):
+        jobs = [self.market.submit("true") for _ in range(2)]
+        feed = self.market.feed()
+        for job in jobs:
+            feed.send(json.dumps({"type": "subscribe", "job_id": job}))
+        refused = messages(feed, lambda message: message["type"] == "error")[-1]
+        self.assertIn("1", refused["message"])
+        feed.close()
+
+    def test_a_longer_message_closes(self):
+        feed = self.market.feed()
+        feed.send(json.dumps({"type": "ping", "more": "x" * 256}))
+        self.assertEqual(messages(feed)[-1]["code"], 1009)
+
+    def test_values_that_make_no_sense_are_refused(self):
+        for words in (("--feed-subscriptions", "0"), ("--feed-message-size", "255"), ("--feed-message-size", "17MiB")):
+            done = subprocess.run([BINARY, "coordinator", *words], cwd=self.market.folder, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(words[0], done.stderr)
+
+
 class Words(MarketTest):
     """Queries and answers, as other people's libraries write and read them."""
 
@@ -174,7 +201,7 @@ class Forms(MarketTest):
     def test_every_form_where_output_has_no_other_meaning(self):
         for form in ("table", "json", "jsonl", "yaml"):
             for words in self.verbs():
-                if words[0] in ("submit",) or (words[0] == "logs" and form == "yaml"):
+                if words[0] == "submit":
                     continue
                 with self.subTest(f"{' '.join(words)} as {form}"):
                     out = self.client(*words, "--output", form)
@@ -187,7 +214,8 @@ class Forms(MarketTest):
                         yaml.safe_load(out)
 
     def test_ids_alone(self):
-        for words in (("status", self.done), ("verify", self.done), ("watch", self.done), ("get", self.done)):
+        for words in (("status", self.done), ("verify", self.done), ("watch", self.done), ("get", self.done),
+                      ("logs", self.done)):
             self.assertEqual(self.client(*words, "--output", "id"), self.done + "\n")
         self.client("stats", "--output", "id", status=2)
         share = self.share()

@@ -1,5 +1,6 @@
 """The protocol below the routes: methods, HEAD, refusals before the body was read, what is no HTTP."""
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -82,6 +83,46 @@ class HTTP(MarketTest):
         self.assertLess(time.monotonic() - began, 5)
         self.market.post(f"/v1/jobs/{job}/cancel", {"grace_seconds": 0})
         self.market.finished(job)
+
+    def expecting(self, head, body=b""):
+        """Sends a head with `Expect: 100-continue`; the body only when it is asked for. Returns all that came."""
+        with socket.create_connection(("127.0.0.1", self.market.port), timeout=20) as connection:
+            lines = [f"{head} HTTP/1.1", "Host: localhost", "Expect: 100-continue", "Connection: close",
+                     f"Content-Length: {len(body)}", f"X-Api-Key: {self.market.client_key}"]
+            connection.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+            came = connection.recv(65536)
+            if came.startswith(b"HTTP/1.1 100 "):
+                connection.sendall(body)
+                while came.count(b"\r\n\r\n") < 2:
+                    more = connection.recv(65536)
+                    self.assertTrue(more, came)
+                    came += more
+        return came.decode()
+
+    def test_a_body_is_asked_for_when_it_is_wanted(self):
+        data = marker().encode()
+        digest = hashlib.sha256(data).hexdigest()
+        for head, body, status in ((f"PUT /v1/blobs/{digest}", data, 201), ("POST /v1/jobs", b'{"command":["true"]}', 201)):
+            with self.subTest(head):
+                answer = self.expecting(head, body)
+                self.assertTrue(answer.startswith("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 " + str(status)), answer[:200])
+        # What is refused, or here already, needs no body.
+        for head, status in ((f"PUT /v1/blobs/{digest}", 200), ("PUT /v1/blobs/x", 422), ("POST /v1/nothing", 404),
+                             (f"POST /v1/jobs/{self.done}", 405)):
+            with self.subTest(head):
+                self.assertTrue(self.expecting(head, b"x" * 100).startswith(f"HTTP/1.1 {status} "), head)
+
+    def test_curl_gets_leave_to_send(self):
+        data = marker().encode() * 100_000
+        (self.market.folder / "input").write_bytes(data)
+        done = subprocess.run(
+            ["curl", "-sSv", "-H", f"X-Api-Key: {self.market.client_key}", "-T", "input",
+             f"{self.market.url}/v1/blobs/{hashlib.sha256(data).hexdigest()}"],
+            cwd=self.market.folder, capture_output=True, text=True, timeout=30)
+        said = [line for line in done.stderr.splitlines() if line.startswith(("> Expect:", "< HTTP/"))]
+        # Some versions of curl do not ask for a body of this size.
+        self.assertEqual(said[-1].split()[:3], ["<", "HTTP/1.1", "201"], done.stderr)
+        self.assertEqual("> Expect: 100-continue" in said, "< HTTP/1.1 100 Continue" in [line.strip() for line in said])
 
     def test_range_past_the_end(self):
         for path in ("download", "artifacts/model"):

@@ -15,6 +15,15 @@ struct AppContext: RequestContext {
     channel = source.channel
   }
 
+  /// Tells a client that waits for it to send the request's body. Without effect when an answer has begun.
+  func sendContinue() {
+    let channel = channel
+    channel.eventLoop.execute {
+      guard let context = try? channel.pipeline.syncOperations.context(handlerType: RequestGuard.self) else { return }
+      (context.handler as? RequestGuard)?.sendContinue(context)
+    }
+  }
+
   /// Watches for the peer to close its side: a client that waits for a long answer and has had enough. `body` is called
   /// then, once; the flag tells it at any time.
   func peerHasGone(atOnce body: @escaping @Sendable () -> Void) -> PeerFlag {

@@ -29,7 +29,9 @@ struct MarketResponder<Inner: HTTPResponder>: HTTPResponder where Inner.Context 
       guard request.uri.string.utf8.count <= targetLimit else {
         throw Problem(414, "target_too_long", "path and query may have at most \(targetLimit) bytes")
       }
-      response = try await inner.respond(to: request, context: context)
+      response = try await ExpectContinue.serving(request, context) {
+        try await inner.respond(to: request, context: context)
+      }
       // The router answers what it does not know without a word.
       if response.status == .notFound, context.endpointPath == "NotFound" { response = unknown(request, id: id) }
       if let problem = Self.wordless(response) {

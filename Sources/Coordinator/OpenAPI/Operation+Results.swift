@@ -98,7 +98,7 @@ extension Operation {
       [.empty(200, "All of it.", headers: offset)], problems: [404, 422]),
     Operation(
       "PUT", "/v1/blobs/{sha256}", "Inputs", "Upload an input; it may be cut and go on", with: [part], body: "bytes",
-      bodyType: "application/octet-stream", uploaded, problems: [409, 413, 422, 507]),
+      bodyType: "application/octet-stream", uploaded, problems: [409, 411, 413, 422, 507]),
     Operation(
       "HEAD", "/v1/leases/{token}/artifacts/**", "Miners", "How much of an artifact is here", key: .miner,
       with: [.header("Repr-Digest", "`sha-256=:BASE64:` of the whole")], [.empty(200, "All of it.", headers: offset)],
@@ -106,7 +106,7 @@ extension Operation {
     Operation(
       "PUT", "/v1/leases/{token}/artifacts/**", "Miners", "Upload an artifact under a lease", key: .miner,
       with: [.header("Repr-Digest", "`sha-256=:BASE64:` of the whole"), part], body: "bytes",
-      bodyType: "application/octet-stream", uploaded, problems: [409, 413, 422, 507]),
+      bodyType: "application/octet-stream", uploaded, problems: [409, 411, 413, 422, 507]),
   ]
 
   private static let uploaded: [Answer] = [

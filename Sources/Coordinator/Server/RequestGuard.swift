@@ -103,6 +103,12 @@ final class RequestGuard: ChannelDuplexHandler {
     context.write(data, promise: promise)
   }
 
+  /// `100 Continue` for the request whose body is awaited.
+  func sendContinue(_ context: ChannelHandlerContext) {
+    guard isReceiving, outstanding == 1, !isAnswering, !isOver else { return }
+    context.writeAndFlush(wrapOutboundOut(.head(HTTPResponse(status: .continue))), promise: nil)
+  }
+
   private func beginDraining(_ context: ChannelHandlerContext) {
     guard drained == nil else { return }
     drained = 0

@@ -1,5 +1,4 @@
 import Glibc
-import Logging
 import Marketplace
 import NIOCore
 
@@ -11,15 +10,12 @@ struct HostFacts: Hashable, Sendable {
   var memoryMiB = 0
 
   /// Asks the system. `nvidia-smi` runs under a supervisor with a limit of 15 s: a driver in trouble can make it hang.
-  static func detect(executable: String, logger: Logger) async -> HostFacts {
+  static func detect(executable: String) async -> HostFacts {
     var facts = HostFacts()
     facts.cpus = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     facts.memoryMiB = sysconf(Int32(_SC_PHYS_PAGES)) / 1024 * sysconf(Int32(_SC_PAGESIZE)) / 1024
     let query = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    guard let list = await output(of: query, executable: executable) else {
-      logger.info("no GPU found: nvidia-smi is not there or does not answer")
-      return facts
-    }
+    guard let list = await output(of: query, executable: executable) else { return facts }
     facts.gpus = devices(inCSV: list)
     if !facts.gpus.isEmpty, let table = await output(of: ["nvidia-smi"], executable: executable) {
       facts.cuda = cudaVersion(inTable: table)

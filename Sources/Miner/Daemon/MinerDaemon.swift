@@ -92,7 +92,10 @@ public final class MinerDaemon: Sendable {
       uploader: ArtifactUploader(
         destination: transfers?.destination ?? HTTPArtifactDestination(transport: transport)),
       clock: clock, logger: logger)
-    let facts = await HostFacts.detect(executable: configuration.supervisorExecutable, logger: logger)
+    let facts = await HostFacts.detect(executable: configuration.supervisorExecutable)
+    if configuration.gpus == nil, facts.gpus.isEmpty {
+      logger.info("no GPU found: nvidia-smi is not there or does not answer")
+    }
     let core = MinerCore(services, offer: configuration.offer(facts))
     let outcome: Result<Void, any Error>
     do {

@@ -41,6 +41,10 @@ struct CoordinatorCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Live feeds that one account may have open.", valueName: "number")) var feedsPerAccount =
     100
   @Option(help: ArgumentHelp("Live feeds from one remote address.", valueName: "number")) var feedsPerAddress = 100
+  @Option(help: ArgumentHelp("Jobs whose logs one live feed may follow.", valueName: "number"))
+  var feedSubscriptions = 100
+  @Option(help: ArgumentHelp("Size of one message from a client on a live feed.", valueName: "size"))
+  var feedMessageSize = ByteSize(64 << 10)
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -55,6 +59,10 @@ struct CoordinatorCommand: AsyncParsableCommand {
     }
     guard feedsPerAccount > 0 else { throw ValidationError("--feeds-per-account must be at least 1.") }
     guard feedsPerAddress > 0 else { throw ValidationError("--feeds-per-address must be at least 1.") }
+    guard feedSubscriptions > 0 else { throw ValidationError("--feed-subscriptions must be at least 1.") }
+    guard (256...16 << 20).contains(feedMessageSize.bytes) else {
+      throw ValidationError("--feed-message-size must be between 256 and 16MiB.")
+    }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -77,6 +85,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.clockOffset = clockOffset?.seconds ?? Seconds(0)
     configuration.feeds.connectionsPerAccount = feedsPerAccount
     configuration.feeds.connectionsPerAddress = feedsPerAddress
+    configuration.feeds.subscriptions = feedSubscriptions
+    configuration.feeds.messageSize = Int(feedMessageSize.bytes)
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     do {

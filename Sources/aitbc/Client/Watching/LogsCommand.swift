@@ -30,25 +30,19 @@ struct LogsCommand: ClientVerb {
 
   func validate() throws {
     if let tail, !(0...1_000_000).contains(tail) { throw ValidationError("--tail must be between 0 and 1000000.") }
+    if follow, form == .yaml || form == .id {
+      throw ValidationError("--follow gives json or jsonl, or the log as it is.")
+    }
     if let tryNumber, !(1...100_000).contains(tryNumber) { throw ValidationError("--try must be at least 1.") }
   }
 
   /// What the file says of `output` does not count: a log is what the job wrote unless the call asks for more.
-  private var isObjects: Bool {
-    get throws {
-      if globals.json { return true }
-      switch format.output {
-      case .json, .jsonl: return true
-      case nil, .table: return false
-      case .id, .yaml: throw CommandFailure(.usage, "logs come as they are, or as json or jsonl")
-      }
-    }
-  }
+  private var form: OutputFormat { globals.json ? .json : format.output ?? .table }
+  private var isObjects: Bool { form != .table }
 
   private var streams: [LogStream] { stream.map { [$0.stream] } ?? [.stdout, .stderr] }
 
   func run(_ session: ClientSession) async throws {
-    let isObjects = try isObjects
     var pieces: [LogPiece] = []
     var offsets: [LogStream: Int64] = [:]
     var shown = tryNumber
@@ -73,8 +67,9 @@ struct LogsCommand: ClientVerb {
   /// One document for what is there; lines where more is to come.
   private func write(_ pieces: [LogPiece], _ session: ClientSession) throws {
     let objects = pieces.map { FeedMessage.log($0).json }
-    guard follow || format.output == .jsonl else {
-      return try session.output.line((["job_id": .string(job.id), "logs": .array(objects)] as JSONValue).pretty)
+    guard follow || form == .jsonl else {
+      let document: JSONValue = ["job_id": .string(job.id), "logs": .array(objects)]
+      return try session.write(document, form, id: job.id) { [] }
     }
     for object in objects { try session.output.line(object.text) }
   }
@@ -93,7 +88,7 @@ struct LogsCommand: ClientVerb {
         switch event {
         case .log(let piece):
           guard streams.contains(piece.stream), tryNumber == nil || piece.tryNumber == tryNumber else { continue }
-          guard try !isObjects else {
+          guard !isObjects else {
             try session.output.line(FeedMessage.log(piece).json.text)
             continue
           }
