@@ -39,12 +39,13 @@ public struct PackageBuilder: Sendable {
 
   /// Writes the package to `sink`.
   ///
-  /// - Parameter entries: every file but the manifest, in any order.
+  /// - Parameter entries: every file but the manifest, in any order. A collection that makes its entries when they are
+  ///   asked for saves memory; they are asked for again and again.
   /// - Throws: `PackageBuildError`, `FileError`, `OperationCanceled`, or what the sink throws; what the sink got is then
   ///   no package.
-  public func build(
-    _ entries: [PackageEntry], to sink: any ByteSink, shouldContinue: @escaping ShouldContinue = { true }
-  ) throws -> PackageSummary {
+  public func build<Entries: RandomAccessCollection<PackageEntry>>(
+    _ entries: Entries, to sink: any ByteSink, shouldContinue: @escaping ShouldContinue = { true }
+  ) throws -> PackageSummary where Entries.Index == Int {
     // Their order, not a sorted copy: there may be a hundred thousand.
     let order = entries.indices.sorted { entries[$0].path < entries[$1].path }
     try check(entries, order)
@@ -71,12 +72,14 @@ public struct PackageBuilder: Sendable {
     return PackageSummary(sha256: summary.sha256, size: summary.size, manifest: manifest)
   }
 
-  private func check(_ entries: [PackageEntry], _ order: [Int]) throws {
+  private func check<Entries: RandomAccessCollection<PackageEntry>>(
+    _ entries: Entries, _ order: [Int]
+  ) throws where Entries.Index == Int {
     let reserved = ArtifactPath.folded(Manifest.fileName)
     for entry in entries where entry.path.caseFolded == reserved {
       throw PackageBuildError.reservedPath(entry.path.string)
     }
-    let names = [Manifest.fileName] + order.map { entries[$0].path.string }
+    let names = Names(entries: entries, order: order)
     if let clash = NameClash.first(in: names) { throw PackageBuildError.nameClash(clash) }
   }
 
@@ -111,4 +114,14 @@ public struct PackageBuilder: Sendable {
     manifest.signatures.append(minerSignature)
     return manifest
   }
+}
+
+/// The manifest's name and those of the entries, in order; without a list of them.
+private struct Names<Entries: RandomAccessCollection<PackageEntry>>: RandomAccessCollection where Entries.Index == Int {
+  let entries: Entries
+  let order: [Int]
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { order.count + 1 }
+  subscript(index: Int) -> String { index == 0 ? Manifest.fileName : entries[order[index - 1]].path.string }
 }

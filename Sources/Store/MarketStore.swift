@@ -89,7 +89,8 @@ public protocol MarketReader {
   func tryRecord(leaseHash: String) throws -> TryRecord?
   /// Every try whose lease is live.
   func heldTries() throws -> [TryRecord]
-  func artifacts(of job: JobID, tryNumber: Int) throws -> [ArtifactRecord]
+  /// The artifacts of a try in the order of their names, one at a time: there may be a hundred thousand.
+  func forEachArtifact(of job: JobID, tryNumber: Int, _ body: (ArtifactRecord) throws -> Void) throws
   func artifact(of job: JobID, tryNumber: Int, path: String) throws -> ArtifactRecord?
   func package(of job: JobID) throws -> PackageRecord?
   /// Jobs that ended, left files and have no package yet; oldest first.
@@ -313,4 +314,13 @@ public struct JobPage: Hashable, Sendable {
 /// A cursor that this store did not make.
 public struct InvalidCursor: Error, Hashable, Sendable {
   public init() {}
+}
+
+extension MarketReader {
+  /// All artifacts of a try in the order of their names.
+  public func artifacts(of job: JobID, tryNumber: Int) throws -> [ArtifactRecord] {
+    var artifacts: [ArtifactRecord] = []
+    try forEachArtifact(of: job, tryNumber: tryNumber) { artifacts.append($0) }
+    return artifacts
+  }
 }

@@ -152,6 +152,14 @@ class Trust(MarketTest):
         key = self.market.folder / "work-miner" / "signing.pem"
         self.assertEqual(key.stat().st_mode & 0o777, 0o600)
 
+    def test_the_same_bytes_under_several_names(self):
+        job = self.market.run("cd $AITBC_OUTPUT_DIR; head -c 300000 /dev/urandom > a; cp a b; mkdir d; cp a d/c")
+        artifacts = self.market.get(f"/v1/jobs/{job['job_id']}/artifacts").json()["artifacts"]
+        self.assertEqual([(one["path"], one["size"]) for one in artifacts], [(p, 300_000) for p in ("a", "b", "d/c")])
+        self.assertEqual(len({one["sha256"] for one in artifacts}), 1)
+        verified = self.market.client("verify", job["job_id"])
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
     def test_a_new_key_signs_and_the_old_one_stays_listed(self):
         old = self.market.run("echo old")["job_id"]
         self.market.get(f"/v1/jobs/{old}/download")

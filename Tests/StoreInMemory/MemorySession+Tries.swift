@@ -55,8 +55,8 @@ extension MemorySession {
 
   // MARK: Files
 
-  func artifacts(of job: JobID, tryNumber: Int) throws -> [ArtifactRecord] {
-    (tables.artifacts[job] ?? []).filter { $0.tryNumber == tryNumber }.sorted { $0.path < $1.path }
+  func forEachArtifact(of job: JobID, tryNumber: Int, _ body: (ArtifactRecord) throws -> Void) throws {
+    try (tables.artifacts[job] ?? []).filter { $0.tryNumber == tryNumber }.sorted { $0.path < $1.path }.forEach(body)
   }
 
   func save(_ artifact: ArtifactRecord) throws {

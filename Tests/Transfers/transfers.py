@@ -1,6 +1,8 @@
 """Uploads and downloads over connections that are cut again and again, with restarts and a full disk.
 
-Each phase moves SIZE bytes and may cost at most 1.02 times as many, and 256 KiB for what is asked and answered.
+Each phase moves SIZE bytes and may cost at most 1.02 times as many, and a constant that shows only while SIZE is small:
+256 KiB for what is asked and answered, and 512 KiB for each time that a process is killed or the disk is full. So much
+may then be in the buffers of the receiver's socket, where nobody finds it again (some 150 KiB were measured).
 """
 
 import hashlib
@@ -32,7 +34,7 @@ def size_of(text):
 
 class Lane:
     def __init__(self, size, every, rate):
-        self.size, self.limit = size, int(size * 1.02) + 256 * 1024
+        self.size = size
         # A lease that outlives the restarts; they take longer on a busy machine.
         self.market = Market("--lease", "60s")
         self.folder = self.market.folder
@@ -87,7 +89,9 @@ class Lane:
             process = self.client(*words)
         raise AssertionError("the client never succeeded: " + err)
 
-    def phase(self, name, direction, body):
+    def phase(self, name, direction, body, losses):
+        """Runs a part of the way. `losses`: how often what is in a receiver's buffers is lost."""
+        limit = int(self.size * 1.02) + 256 * 1024 + losses * 512 * 1024
         self.proxy.reset()
         self.proxy.cutting = True
         start = time.monotonic()
@@ -96,20 +100,23 @@ class Lane:
         cost = getattr(self.proxy, direction)
         print(f"  {name}: {cost:,} bytes for {self.size:,} ({cost / self.size:.4f}), {self.proxy.cuts} cuts, "
               f"{time.monotonic() - start:.1f} s", flush=True)
-        assert cost <= self.limit, f"{name}: {cost} bytes were moved, allowed are {self.limit}"
+        assert cost <= limit, f"{name}: {cost} bytes were moved, allowed are {limit}"
         assert self.proxy.cuts, f"{name}: nothing was cut; make SIZE larger"
         return result
 
     # The phases
 
     def upload_input(self):
+        # What it leaves is sent in a phase of its own.
+        script = f"while [ ! -e {self.folder}/go ]; do sleep 0.1; done; mv data.bin $AITBC_OUTPUT_DIR/copy.bin"
         return self.run_client("up", "submit", "--ttl", "1d", "--timeout", "1d", "--input", "data.bin", "--",
-                               "sh", "-c", "mv data.bin $AITBC_OUTPUT_DIR/copy.bin").strip()
+                               "sh", "-c", script).strip()
 
     def start_miner(self):
         log = open(self.folder / "miner.log", "ab")
         miner = subprocess.Popen(
-            [BINARY, "miner", "--api-key-file", "keys/miner.key", "--name", "miner", "--work-dir", "work"],
+            [BINARY, "miner", "--api-key-file", "keys/miner.key", "--name", "miner", "--work-dir", "work",
+             "--sandbox", "none"],
             cwd=self.folder, env=self.environment, stdout=log, stderr=log)
         log.close()
         self.market.miners["miner"] = miner
@@ -126,6 +133,7 @@ class Lane:
                      120 + 10 * self.seconds)
 
     def upload_artifact(self, job):
+        (self.folder / "go").touch()
         self.moved("up", 0.3)
         self.restart_coordinator()
         self.moved("up", 0.6)
@@ -169,18 +177,18 @@ class Lane:
 
     def run(self):
         self.limit_disk()
-        job = self.phase("upload of an input", "up", self.upload_input)
+        job = self.phase("upload of an input", "up", self.upload_input, 2)
         self.market.jobs.append(job)
         blobs = [path for path in (self.folder / "data/blobs").glob("*/*")]
         assert [path.name for path in blobs] == [self.digest], blobs
-        self.phase("input to the miner", "down", lambda: self.fetch_input(job))
-        done = self.phase("upload of an artifact", "up", lambda: self.upload_artifact(job))
+        self.phase("input to the miner", "down", lambda: self.fetch_input(job), 1)
+        done = self.phase("upload of an artifact", "up", lambda: self.upload_artifact(job), 2)
         assert done["status"] == "completed", done
         artifacts = self.market.get(f"/v1/jobs/{job}/artifacts").json()["artifacts"]
         assert artifacts == [{"path": "copy.bin", "size": self.size, "sha256": self.digest}], artifacts
         assert not list((self.folder / "data/uploads").iterdir()), "an upload was left"
         self.market.get(f"/v1/jobs/{job}/checksum")
-        self.phase("download", "down", lambda: self.download(job))
+        self.phase("download", "down", lambda: self.download(job), 2)
         verified = self.market.client("verify", job, "--file", "got/output.zip")
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert sorted(path.name for path in (self.folder / "got").iterdir()) == ["output.zip"]

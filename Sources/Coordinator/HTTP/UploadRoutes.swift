@@ -13,8 +13,9 @@ import Wire
 ///
 /// `HEAD` tells how much is here: 200 when all, else 404 with `Upload-Offset`, or 507 while no more can be taken. `PUT`
 /// with `Content-Range: bytes A-B/TOTAL` appends from A; without it, the body is the whole; with `bytes */TOTAL` it has
-/// none and asks to finish what is here. 201 when all has arrived and the digest is right, 202 with `Upload-Offset` when more is to come, 409 with `Upload-Offset` when A is not what is here,
-/// 422 when the digest is another (the part is then forgotten).
+/// none and asks to finish what is here. 201 when all has arrived and the digest is right, 202 with `Upload-Offset` when
+/// more is to come, 409 with `Upload-Offset` when A is not what is here, 422 when the digest is another (the part is then
+/// forgotten).
 struct UploadRoutes {
   let market: Market
 

@@ -26,7 +26,7 @@ final class ArtifactNames: Sendable {
     isLive: @Sendable (String) -> Bool
   ) async throws -> Verdict {
     if tries.withLock({ $0[lease.hash] == nil }) {
-      let index = NameIndex(try await Self.names(of: lease, in: store))
+      let index = try await Self.index(of: lease, in: store)
       tries.withLock { tries in
         for hash in tries.keys where !isLive(hash) { tries[hash] = nil }
         if tries[lease.hash] == nil { tries[lease.hash] = index }
@@ -37,8 +37,8 @@ final class ArtifactNames: Sendable {
     }
     guard count < limit else { return .tooMany }
     guard mayClash else { return .fine }
-    let other = try await Self.names(of: lease, in: store).first { $0 != path && path.clashes(with: $0) }
-    return other.map { .clash(with: $0.string) } ?? .fine
+    let other = try await Self.clash(of: path, lease, in: store)
+    return other.map { .clash(with: $0) } ?? .fine
   }
 
   /// Takes the name for an artifact that has arrived. False when one that arrived meanwhile clashes with it.
@@ -53,11 +53,27 @@ final class ArtifactNames: Sendable {
   /// Gives back a name that was taken: its artifact could not be stored.
   func giveBack(_ path: ArtifactPath, of lease: LeaseTable.Lease) { tries.withLock { $0[lease.hash]?.remove(path) } }
 
-  private static func names(of lease: LeaseTable.Lease, in store: any MarketStore) async throws -> [ArtifactPath] {
+  private static func index(of lease: LeaseTable.Lease, in store: any MarketStore) async throws -> NameIndex {
     try await store.read { store in
-      try store.artifacts(of: lease.job, tryNumber: lease.tryNumber).compactMap { artifact in
-        try? ArtifactPath(validating: artifact.path)
+      var index = NameIndex()
+      try store.forEachArtifact(of: lease.job, tryNumber: lease.tryNumber) { artifact in
+        if let path = try? ArtifactPath(validating: artifact.path) { index.insert(path) }
       }
+      return index
+    }
+  }
+
+  /// The first stored name that can't stand beside this one.
+  private static func clash(
+    of path: ArtifactPath, _ lease: LeaseTable.Lease, in store: any MarketStore
+  ) async throws -> String? {
+    try await store.read { store in
+      var found: String?
+      try store.forEachArtifact(of: lease.job, tryNumber: lease.tryNumber) { artifact in
+        guard found == nil, let other = try? ArtifactPath(validating: artifact.path), other != path else { return }
+        if path.clashes(with: other) { found = other.string }
+      }
+      return found
     }
   }
 }

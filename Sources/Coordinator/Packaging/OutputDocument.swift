@@ -10,13 +10,13 @@ import Wire
 struct OutputDocument: Sendable {
   /// All but the artifacts and what comes after them.
   private let head: [UInt8]
-  private let artifacts: [PackageEntry]
+  private let artifacts: [ManifestEntry]
 
   private static let artifactsInPiece = 1024
   private static let tail = Array("]\n}\n".utf8)
 
-  /// `artifacts` are the entries of the package that are artifacts, each with its digest.
-  init(job: Job, tries: [TryRecord], artifacts: [PackageEntry]) {
+  /// `artifacts` are what the package's manifest says of them.
+  init(job: Job, tries: [TryRecord], artifacts: [ManifestEntry]) {
     let document = job.document()
     var object = JSONObject()
     for name in Self.jobMembers { object.append(name, document[name] ?? .null) }
@@ -49,10 +49,10 @@ struct OutputDocument: Sendable {
     let start = (index - 1) * Self.artifactsInPiece
     var bytes: [UInt8] = []
     for index in start..<min(start + Self.artifactsInPiece, artifacts.count) {
-      let entry = artifacts[index]
+      let artifact = artifacts[index]
       let fact: JSONValue = [
-        "path": .string(PackageLayout.artifactName(entry.path.string)), "size": .integer(Int64(entry.source.size)),
-        "sha256": JSONValue(entry.knownDigest?.hex),
+        "path": .string(PackageLayout.artifactName(artifact.path.string)), "size": .integer(Int64(artifact.size)),
+        "sha256": .string(artifact.sha256.hex),
       ]
       bytes += Array((index == 0 ? "\n    " : ",\n    ").utf8)
       JSONWriter.appendPretty(fact, indentation: 2, to: &bytes)

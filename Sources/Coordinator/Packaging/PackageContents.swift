@@ -11,23 +11,26 @@ import Store
 struct PackageContents: Sendable {
   let job: Job
   private let tries: [TryRecord]
-  /// In the order of their names. Kept as entries only: there may be a hundred thousand.
-  private let artifacts: [PackageEntry]
+  /// In the order of their names. Kept in few bytes each: there may be a hundred thousand.
+  private let artifacts: [ManifestEntry]
   private let files: FileStore
 
-  init(job: Job, tries: [TryRecord], files: FileStore, artifacts: () throws -> [ArtifactRecord]) throws {
+  /// Throws ``MarketError`` for a job that can't be packed.
+  init(of id: JobID, in store: any MarketReader, files: FileStore) throws {
+    guard let job = try store.job(id), job.state.isTerminal else { throw MarketError.jobNotFound }
+    if let purged = job.resultPurgedAt { throw MarketError.resultsGone(purged) }
     self.job = job
-    self.tries = tries
     self.files = files
-    let folder = files.artifactFolder(job.id, tryNumber: job.lastTry)
-    self.artifacts = try artifacts().map { artifact in
+    tries = try store.tries(of: id)
+    var artifacts: [ManifestEntry] = []
+    try store.forEachArtifact(of: id, tryNumber: job.lastTry) { artifact in
       guard let digest = SHA256Digest(hex: artifact.sha256) else {
         throw StoreError.failed("a stored digest is damaged")
       }
-      return PackageEntry(
-        path: try ArtifactPath(validating: PackageLayout.artifact(artifact.path)),
-        source: .named(digest: digest, folder: folder, length: UInt64(artifact.size)))
+      let path = try ArtifactPath(validating: PackageLayout.artifact(artifact.path))
+      artifacts.append(ManifestEntry(path: path, size: UInt64(artifact.size), sha256: digest))
     }
+    self.artifacts = artifacts
   }
 
   /// Builds the package and puts it in its place. Blocks for as long as that takes. Throws
@@ -52,7 +55,7 @@ struct PackageContents: Sendable {
   }
 
   private func write(
-    _ entries: [PackageEntry], _ signature: ManifestSignature?, _ key: Ed25519PrivateKey
+    _ entries: PackedEntries, _ signature: ManifestSignature?, _ key: Ed25519PrivateKey
   ) throws -> PackageSummary {
     var summary: PackageSummary?
     do {
@@ -71,13 +74,13 @@ struct PackageContents: Sendable {
   /// Threads that compress one package: the cores, as far as memory allows (each holds some 2 MiB of pieces).
   private static let threads = min(System.coreCount, 8)
 
-  func entries() throws -> [PackageEntry] {
+  func entries() throws -> PackedEntries {
     let document = OutputDocument(job: job, tries: tries, artifacts: artifacts)
-    var entries = artifacts
-    entries.append(PackageEntry(path: try ArtifactPath(validating: PackageLayout.output), source: document.source))
-    for stream in LogStream.allCases { entries.append(try log(stream, as: stream.packagePath)) }
-    if let result = try result() { entries.append(result) }
-    return entries
+    var others = [PackageEntry(path: try ArtifactPath(validating: PackageLayout.output), source: document.source)]
+    for stream in LogStream.allCases { others.append(try log(stream, as: stream.packagePath)) }
+    if let result = try result() { others.append(result) }
+    let folder = files.artifactFolder(job.id, tryNumber: job.lastTry)
+    return PackedEntries(artifacts: artifacts, folder: folder, others: others)
   }
 
   /// The log of the last try, as long as its record says; a lost try's log is as long as its file.
@@ -104,5 +107,23 @@ struct PackageContents: Sendable {
     // What a model said, without what it cost.
     let said = job.specification.runner == "inference" ? result["text"]?.string : nil
     return PackageEntry(path: path, source: .bytes(Array((result.string ?? said ?? result.pretty + "\n").utf8)))
+  }
+}
+
+/// The entries of a package. Those of artifacts are made when they are asked for.
+struct PackedEntries: RandomAccessCollection {
+  let artifacts: [ManifestEntry]
+  /// Where the artifacts lie, each under its digest.
+  let folder: String
+  let others: [PackageEntry]
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { artifacts.count + others.count }
+
+  subscript(index: Int) -> PackageEntry {
+    guard index < artifacts.count else { return others[index - artifacts.count] }
+    let artifact = artifacts[index]
+    return PackageEntry(
+      path: artifact.path, source: .named(digest: artifact.sha256, folder: folder, length: artifact.size))
   }
 }

@@ -57,11 +57,7 @@ actor Packager {
     // Built between the caller's look and now.
     if let record = try await store.read({ try $0.package(of: id) }) { return record }
     let contents = try await store.read { [files] store in
-      guard let job = try store.job(id), job.state.isTerminal else { throw MarketError.jobNotFound }
-      if let purged = job.resultPurgedAt { throw MarketError.resultsGone(purged) }
-      return try PackageContents(job: job, tries: try store.tries(of: id), files: files) {
-        try store.artifacts(of: id, tryNumber: job.lastTry)
-      }
+      try PackageContents(of: id, in: store, files: files)
     }
     let (key, trusted, log, now) = (signingKeys.active, signingKeys.all, log, clock.now)
     let record = try await threads.runIfActive {

@@ -4,12 +4,12 @@ import Wire
 /// Decides, answer by answer, what an upload does next. A value without any I/O.
 ///
 /// Protocol: `HEAD` answers 200 when the whole is there, else 404 with `Upload-Offset` when a part is. `PUT` carries
-/// `Content-Range: bytes A-B/TOTAL` (none when it carries the whole file; `bytes */TOTAL` and no body when all bytes are
-/// there and only the confirmation is missing) and answers 201 when the whole is there and verified, 200 or 202 with
+/// `Content-Range: bytes A-B/TOTAL` (none when it carries the whole file; `bytes */TOTAL` and no body when all bytes
+/// are there and only the confirmation is missing) and answers 201 when the whole is there and verified, 200 or 202 with
 /// `Upload-Offset` when more is to come, 409 with `Upload-Offset` when A was wrong.
 ///
-/// What is under way when the coordinator refuses (a full disk, say) is lost. So after a refusal the next piece is small,
-/// and the pieces grow again as they are taken.
+/// What is under way when the coordinator refuses (a full disk, say) is lost. So after a refusal the next piece is
+/// small, and the pieces grow again as they are taken.
 struct UploadPlan: Hashable, Sendable {
   enum Step: Hashable, Sendable {
     /// Ask how much is there.

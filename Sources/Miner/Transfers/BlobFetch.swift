@@ -26,7 +26,9 @@ struct BlobFetch: Sendable {
     let hasher = HashedFile(file: file, path: name)
     var mayBeDamaged = resuming
     if resuming { try await NIOThreadPool.singleton.runIfActive { try hasher.adopt() } }
-    for attempt in 0... {
+    var attempt = 0
+    while true {
+      let had = hasher.length
       do {
         if try await receive(hasher) {
           // Bytes of an earlier fetch may have been damaged since: once more, from the start.
@@ -38,6 +40,8 @@ struct BlobFetch: Sendable {
         guard RetryPolicy.isTransient(error) else { throw InputFailure(.inputUnavailable, "\(name): \(error)") }
       }
       var generator = SecureRandom()
+      // Headway forgives what failed before.
+      attempt = hasher.length > had ? 0 : attempt + 1
       let wait = Backoff.reconnect.delay(attempt: attempt, using: &generator)
       guard clock.monotonic + wait < deadline else {
         throw InputFailure(.inputUnavailable, "\(name): it could not be fetched in time")

@@ -33,9 +33,10 @@ extension SQLiteSession {
   /// The job has something to package.
   func noteFiles(of job: JobID) throws { try connection.execute(Statements.noteFiles, [.id(job)]) }
 
-  func artifacts(of job: JobID, tryNumber: Int) throws -> [ArtifactRecord] {
-    try connection.all(Statements.artifacts, [.id(job), .integer(tryNumber)]) { row in
-      ArtifactRecord(job: job, tryNumber: tryNumber, path: row.text(0), size: row.int64(1), sha256: row.text(2))
+  func forEachArtifact(of job: JobID, tryNumber: Int, _ body: (ArtifactRecord) throws -> Void) throws {
+    try connection.forEach(Statements.artifacts, [.id(job), .integer(tryNumber)]) { row in
+      try body(
+        ArtifactRecord(job: job, tryNumber: tryNumber, path: row.text(0), size: row.int64(1), sha256: row.text(2)))
     }
   }
 
