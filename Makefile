@@ -59,7 +59,7 @@ test-end-to-end: build ## the release executable with other people's clients
 test-transfers: build ## uploads and downloads over cut connections, with restarts and a full disk (SIZE=48M)
 	AITBC_BIN=.build/release/aitbc Tests/Transfers/run $(SIZE)
 
-test-packages: setup ## packages of TREES=1000 random trees under unzip, 7-Zip, bsdtar and Python
+test-packages: setup ## packages of TREES=1000 random trees and of 4 GiB + 1 under unzip, 7-Zip, bsdtar, Python
 	TREES=$(TREES) $(SWIFT) test --filter OtherToolsTests
 
 conformance: setup ## all 517 cases of the WebSocket conformance suite, both directions (about 20 minutes)

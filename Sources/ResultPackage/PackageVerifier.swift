@@ -77,7 +77,7 @@ private struct PackageCheck {
 
   private func hash(_ range: Range<UInt64>, into hasher: SHA256) throws {
     var offset = range.lowerBound
-    var buffer = [UInt8](repeating: 0, count: ZipFormat.chunkSize)
+    var buffer = [UInt8](repeating: 0, count: Int(min(UInt64(range.count), UInt64(ZipFormat.chunkSize))))
     while offset < range.upperBound {
       guard shouldContinue() else { throw OperationCanceled() }
       let count = Int(min(range.upperBound - offset, UInt64(buffer.count)))

@@ -39,7 +39,7 @@ class LargeTest(MarketTest):
 
 class LongHistory(LargeTest):
     with_miner = False
-    slowness = 3
+    slowness = 30
 
     @classmethod
     def prepare(cls):
@@ -135,7 +135,7 @@ class LongHistory(LargeTest):
 class ManyArtifacts(LargeTest):
     """A result of many files is packed; the rows and files are what so many uploads would have left."""
 
-    slowness = 3
+    slowness = 15
 
     def unpack(self, job):
         """Undoes the packing of a job of the stopped coordinator; its one artifact stands there under many names."""

@@ -34,6 +34,7 @@ struct OtherToolsTests {
 
   /// How many random trees are packed: 100, or what `TREES` says (`make test-packages`).
   static let treeCount = ProcessInfo.processInfo.environment["TREES"].flatMap { Int($0) } ?? 100
+  static let isLong = ProcessInfo.processInfo.environment["TREES"] != nil
 
   @Test func randomTrees() throws {
     let seed = ProcessInfo.processInfo.environment["SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
@@ -96,19 +97,7 @@ struct OtherToolsTests {
     return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.map { ($0, files[$0] ?? []) }
   }
 
-  @Test func seventyThousandEmptyEntries() throws {
-    let folder = try TemporaryFolder()
-    let files = (0..<70_000).map { (name: "job_x/artifacts/\(String($0 + 100_000))", bytes: [UInt8]()) }
-    let bytes = try archive(files)
-    try folder.write(bytes, to: "many.zip")
-    #expect(try ZipReader(BytesSource(bytes)).entries.count == 70_000)
-    let accepted = try shell(Self.acceptAll, in: folder.path)
-    #expect(accepted.status == 0, "\(accepted.output.suffix(500))")
-    let counted = try shell(
-      "python3 -c 'import zipfile;print(len(zipfile.ZipFile(\"many.zip\").infolist()))'", in: folder.path)
-    #expect(counted.output == "70000\n")
-  }
-
+  /// With so many entries the end record's counts no longer fit.
   @Test(arguments: [65_534, 65_535, 65_536])
   func entryCountsAroundTheZip64Edge(count: Int) throws {
     let folder = try TemporaryFolder()
@@ -117,12 +106,17 @@ struct OtherToolsTests {
     let usesZip64 = bytes.suffix(22 + 20).starts(with: [0x50, 0x4B, 0x06, 0x07])
     #expect(usesZip64 == (count >= 65_535))
     try folder.write(bytes, to: "edge.zip")
-    let result = try shell("unzip -tqq edge.zip && bsdtar -tf edge.zip | wc -l", in: folder.path)
-    #expect(result.status == 0 && result.output.hasSuffix("\(count)\n"), "\(result.output.suffix(300))")
+    let accepted = try shell(Self.acceptAll, in: folder.path)
+    #expect(accepted.status == 0, "\(accepted.output.suffix(500))")
+    let counted = try shell(
+      "bsdtar -tf edge.zip | wc -l; python3 -c 'import zipfile;print(len(zipfile.ZipFile(\"edge.zip\").infolist()))'",
+      in: folder.path)
+    #expect(counted.output == "\(count)\n\(count)\n")
   }
 
-  /// A stored entry of 4 GiB + 1 with small ones before and after it: sizes and an offset in Zip64 form.
-  @Test(.timeLimit(.minutes(5)))
+  /// A stored entry of 4 GiB + 1 with small ones before and after it: sizes and an offset in Zip64 form. Five programs
+  /// read it through, which takes a minute: part of `make test-packages`.
+  @Test(.timeLimit(.minutes(5)), .enabled(if: isLong))
   func fourGibibytesAndOne() throws {
     let folder = try TemporaryFolder()
     let size: UInt64 = 4 << 30 | 1

@@ -51,10 +51,12 @@ extension SQLiteSession {
     var size = 0
     for key in keys where size < bytes {
       let known = cache?.hot.job(key: key)?.job
-      let job = try known ?? connection.first(Statements.byKey, [.int64(key)]) { row in
-        size += row.byteCount(28) + row.byteCount(32)
-        return try makeJob(row)
-      }
+      let job =
+        try known
+        ?? connection.first(Statements.byKey, [.int64(key)]) { row in
+          size += row.byteCount(28) + row.byteCount(32)
+          return try makeJob(row)
+        }
       guard let job else { throw StoreError.damaged("a listed job has no row") }
       jobs.append(job)
     }

@@ -25,7 +25,8 @@ import Testing
     _ path: String, _ lease: LeaseTable.Lease, _ market: MarketFixture, limit: Int = 10
   ) async throws -> ArtifactNames.Verdict {
     try await market.market.artifactNames.check(
-      try ArtifactPath(validating: path), of: lease, limit: limit, in: market.store) { $0 == lease.hash }
+      try ArtifactPath(validating: path), of: lease, limit: limit, in: market.store
+    ) { $0 == lease.hash }
   }
 
   @Test func whatIsStoredCounts() async throws {
