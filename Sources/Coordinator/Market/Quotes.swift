@@ -2,12 +2,13 @@ import Clocks
 import JSON
 import Marketplace
 import Store
+import Synchronization
 import Wire
 
 /// What a job would cost and who could run it, from the fleet as it is now. One for each request: with thousands of
 /// miners and jobs, the miners are asked once for each kind of requirements.
-final class Quotes {
-  private var surveys: [Requirements: PendingReason.Survey] = [:]
+final class Quotes: Sendable {
+  private let surveys = Mutex<[Requirements: PendingReason.Survey]>([:])
   private let members: [Fleet.Member]
   private let history: DurationHistory
   private let heldBack: Set<AccountID>
@@ -33,7 +34,7 @@ final class Quotes {
 
   /// The cheapest fitting miner's price; without one, the list price of the wanted GPU.
   func price(_ specification: JobSpecification) -> Money {
-    fitting(specification).map(\.record.offer.effectivePrice).min()
+    survey(Requirements(of: specification)).lowestPrice
       ?? specification.constraints.gpu.flatMap { Pricing.listPrice(gpu: $0) } ?? Pricing.defaultPrice
   }
 
@@ -42,10 +43,12 @@ final class Quotes {
   }
 
   private func survey(_ requirements: Requirements) -> PendingReason.Survey {
-    if let known = surveys[requirements] { return known }
-    let survey = PendingReason.Survey(requirements, among: members)
-    surveys[requirements] = survey
-    return survey
+    surveys.withLock { surveys in
+      if let known = surveys[requirements] { return known }
+      let survey = PendingReason.Survey(requirements, among: members)
+      surveys[requirements] = survey
+      return survey
+    }
   }
 
   func pendingReason(_ job: Job) -> PendingReason? {
@@ -56,15 +59,14 @@ final class Quotes {
   /// When a miner will probably take a pending job: at once where slots are free, else when enough of those before it
   /// have had their turn, going by how long such jobs took. Nil when nobody fits, and when none ever ran.
   func start(of job: Job, _ position: QueuePosition) -> Timestamp? {
-    let fitting = fitting(job.specification).filter { !$0.isDraining }
-    let slots = fitting.reduce(0) { $0 + $1.record.offer.slots }
-    guard slots > 0 else { return nil }
+    let survey = survey(Requirements(of: job.specification))
+    guard survey.slots > 0 else { return nil }
     let ready = max(now, job.availableAt)
-    let waiting = position.before - fitting.reduce(0) { $0 + $1.freeSlots }
+    let waiting = position.before - survey.freeSlots
     if waiting < 0 { return ready }
     guard let mean = history.mean(job.specification) else { return nil }
     // A busy slot becomes free every mean / slots.
-    return max(ready, now + Seconds(milliseconds: mean.milliseconds * Int64(waiting + 1) / Int64(slots)))
+    return max(ready, now + Seconds(milliseconds: mean.milliseconds * Int64(waiting + 1) / Int64(survey.slots)))
   }
 
   /// When it ends, if it takes as long as its kind did. Nil without history, and when it has taken longer already.
