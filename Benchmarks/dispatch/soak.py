@@ -21,11 +21,15 @@ class Heartbeats(threading.Thread):
         self.times = []
         self.fault = None
 
+    def register(self):
+        client = self.market.client("miner")
+        for number in range(MINERS):
+            client.ask("POST", "/v1/miners/register", {"name": f"soak-{number}", "capabilities": {"runners": ["other"]}})
+        client.close()
+
     def run(self):
         client = self.market.client("miner")
         try:
-            for number in range(MINERS):
-                client.ask("POST", "/v1/miners/register", {"name": f"soak-{number}", "capabilities": {"runners": ["other"]}})
             due = time.monotonic()
             while not self.stop.is_set():
                 client.headers["X-Miner-ID"] = f"soak-{len(self.times) % MINERS}"
@@ -81,6 +85,7 @@ def soak(market, tools, seconds):
     """{submits/s, heartbeats/s, their p99 ms, bytes read, MiB of the log}. Throws Failure when anybody was refused."""
     stop = threading.Event()
     beats, reader, watch = helpers = [kind(market, stop) for kind in (Heartbeats, SlowReader, LogWatch)]
+    beats.register()
     for helper in helpers:
         helper.start()
     begin, created = time.monotonic(), 0
@@ -98,6 +103,8 @@ def soak(market, tools, seconds):
     for helper in (beats, reader):
         if helper.fault:
             raise Failure(f"{type(helper).__name__}: {helper.fault}")
+    if not beats.times:
+        raise Failure("no heartbeat was answered")
     if watch.largest >= WAL_LIMIT:
         raise Failure(f"the write-ahead log grew to {watch.largest:,} bytes")
     return {"submits": created / passed, "beats": len(beats.times) / passed, "beat_p99": quantile(beats.times, 99),
