@@ -178,7 +178,7 @@ public struct JSONParser {
     { index += 1 }
     if current == UInt8(ascii: "\"") {
       defer { index += 1 }
-      return try text(Array(bytes[start..<index]))
+      return try text(bytes[start..<index])
     }
     var buffer = Array(bytes[start..<index])
     while let byte = current {
@@ -198,7 +198,7 @@ public struct JSONParser {
     throw error("string without an end")
   }
 
-  private func text(_ buffer: [UInt8]) throws(JSONSyntaxError) -> String {
+  private func text(_ buffer: some Sequence<UInt8>) throws(JSONSyntaxError) -> String {
     guard let text = String(validating: buffer, as: UTF8.self) else { throw error("string is not UTF-8") }
     return text
   }

@@ -6,7 +6,8 @@ public import Marketplace
 public struct FieldReader {
   private let object: JSONObject
   private let pointer: String
-  private var known: Set<String> = []
+  /// What was asked for. A list, since most objects are read once and have few members.
+  private var known: [String] = []
   public private(set) var errors: [FieldError] = []
 
   /// `pointer` is where the object stands in the body; empty for the body itself.
@@ -54,7 +55,7 @@ public struct FieldReader {
 
   /// The member as it is; nil when absent or null.
   public mutating func value(_ name: String) -> JSONValue? {
-    known.insert(name)
+    known.append(name)
     guard let value = object[name], !value.isNull else { return nil }
     return value
   }
@@ -164,11 +165,13 @@ public struct FieldReader {
   }
 
   /// Takes note that a member may be there, whatever it is.
-  public mutating func allow(_ names: String...) { known.formUnion(names) }
+  public mutating func allow(_ names: String...) { known += names }
 
   /// Names every member that was not read. Call last.
   public mutating func finish() -> [FieldError] {
-    for member in object.members where !known.contains(member.name) {
+    // A set pays off only where many members are looked up.
+    let names = object.members.count > 16 ? Set(known) : nil
+    for member in object.members where !(names?.contains(member.name) ?? known.contains(member.name)) {
       errors.append(FieldError(pointer(to: member.name), "unknown field"))
     }
     return errors

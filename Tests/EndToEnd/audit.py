@@ -91,6 +91,14 @@ def counters(database, jobs, faults):
         if (one["pending"], one["ready"]) != (len(own), sum(job["ready"] == 1 for job in own)):
             # 2: held back, because the account has as many running as it may.
             faults.append(f"class {one['id']}: counted {one['pending']} and {one['ready']}, there are {len(own)}")
+    stored = {one["account"]: one["sum"] for one in rows(
+        database, "SELECT j.account, sum(p.size) AS sum FROM packages p JOIN jobs j ON j.id = p.job GROUP BY j.account")}
+    for one in rows(database, "SELECT * FROM account_totals"):
+        own = [job for job in jobs if job["account"] == one["account"]]
+        there = (sum(job["word"] == "completed" for job in own), sum(job["cost"] for job in own),
+                 stored.get(one["account"], 0))
+        if (one["completed"], one["spent"], one["stored"]) != there:
+            faults.append(f"totals of {one['account']}: {one['completed']}, {one['spent']}, {one['stored']}, not {there}")
 
 
 def keys(database, jobs, faults):

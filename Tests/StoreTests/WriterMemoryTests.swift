@@ -13,6 +13,7 @@ import Testing
     var accounts: [Account?]
     var miner: MinerRecord?
     var pending: [Int]
+    var totals: [AccountTotals]
   }
 
   private final class World {
@@ -53,7 +54,8 @@ import Testing
           View(
             jobs: try jobs.map { try market.job($0) }, tries: try leases.map { try market.tryRecord(leaseHash: $0) },
             accounts: try accounts.map { try market.account($0.id) }, miner: try market.miner(miner.id),
-            pending: try accounts.map { try market.pendingCount(account: $0.id) })
+            pending: try accounts.map { try market.pendingCount(account: $0.id) },
+            totals: try accounts.map { try market.totals(account: $0.id) })
         }
         let remembered = try await fixture.store.write { try look($0) }
         let stored = try await fixture.store.read(look)

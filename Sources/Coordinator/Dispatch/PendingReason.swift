@@ -28,6 +28,11 @@ struct PendingReason: Hashable, Sendable {
   struct Survey {
     let members: Int
     let fitting: [Fleet.Member]
+    /// The price of the cheapest that fits.
+    let lowestPrice: Money?
+    /// Of those that fit and take something.
+    let slots: Int
+    let freeSlots: Int
     let lacking: [Requirement: Int]
     let nearest: (miner: MinerID, missing: [Requirement])?
     /// A miner lacks nothing but a price within the limit.
@@ -41,6 +46,9 @@ struct PendingReason: Hashable, Sendable {
       self.members = members.count
       self.fitting = fitting
       self.lacking = lacking
+      lowestPrice = fitting.map(\.record.offer.effectivePrice).min()
+      slots = fitting.reduce(0) { $0 + ($1.isDraining ? 0 : $1.record.offer.slots) }
+      freeSlots = fitting.reduce(0) { $0 + $1.freeSlots }
       nearest =
         fitting.isEmpty
         ? answers.min { ($0.1.count, $0.0.record.id) < ($1.1.count, $1.0.record.id) }.map { ($0.0.record.id, $0.1) }
@@ -71,7 +79,7 @@ struct PendingReason: Hashable, Sendable {
       message = "no miner is connected"
     } else if fitting.isEmpty {
       (code, message) = Self.whyNoneFits(survey)
-    } else if fitting.allSatisfy({ $0.freeSlots == 0 }) {
+    } else if survey.freeSlots == 0 {
       code = .allBusy
       message = Self.busy(fitting)
     } else if isHeldBack {

@@ -43,7 +43,7 @@ final class Quotes: Sendable {
 
   /// The cheapest fitting miner's price; without one, the list price of the wanted GPU.
   func price(_ specification: JobSpecification) -> Money {
-    fitting(specification).map(\.record.offer.effectivePrice).min()
+    survey(Requirements(of: specification)).lowestPrice
       ?? specification.constraints.gpu.flatMap { Pricing.listPrice(gpu: $0) } ?? Pricing.defaultPrice
   }
 
@@ -68,15 +68,14 @@ final class Quotes: Sendable {
   /// When a miner will probably take a pending job: at once where slots are free, else when enough of those before it
   /// have had their turn, going by how long such jobs took. Nil when nobody fits, and when none ever ran.
   func start(of job: Job, _ position: QueuePosition) -> Timestamp? {
-    let fitting = fitting(job.specification).filter { !$0.isDraining }
-    let slots = fitting.reduce(0) { $0 + $1.record.offer.slots }
-    guard slots > 0 else { return nil }
+    let survey = survey(Requirements(of: job.specification))
+    guard survey.slots > 0 else { return nil }
     let ready = max(now, job.availableAt)
-    let waiting = position.before - fitting.reduce(0) { $0 + $1.freeSlots }
+    let waiting = position.before - survey.freeSlots
     if waiting < 0 { return ready }
     guard let mean = history.mean(job.specification) else { return nil }
     // A busy slot becomes free every mean / slots.
-    return max(ready, now + Seconds(milliseconds: mean.milliseconds * Int64(waiting + 1) / Int64(slots)))
+    return max(ready, now + Seconds(milliseconds: mean.milliseconds * Int64(waiting + 1) / Int64(survey.slots)))
   }
 
   /// When it ends, if it takes as long as its kind did. Nil without history, and when it has taken longer already.

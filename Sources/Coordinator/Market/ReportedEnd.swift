@@ -23,8 +23,9 @@ struct ReportedEnd: Sendable {
 
   /// Throws ``MissingArtifact``, and ``MarketError/staleLease`` when the try is not live any more.
   func run(in market: any MarketTransaction) throws -> Job {
-    let known = Dictionary(
-      try market.artifacts(of: lease.job, tryNumber: lease.tryNumber).map { ($0.path, $0) }, uniquingKeysWith: { $1 })
+    let arrived =
+      report.artifacts.isEmpty ? [] : try market.artifacts(of: lease.job, tryNumber: lease.tryNumber)
+    let known = Dictionary(arrived.map { ($0.path, $0) }, uniquingKeysWith: { $1 })
     for artifact in report.artifacts {
       guard let arrived = known[artifact.path], arrived.size == artifact.size, arrived.sha256 == artifact.sha256
       else { throw MissingArtifact(path: artifact.path) }

@@ -16,18 +16,22 @@ struct HotRows {
   private var ids = Generations<Int64, JobID>()
   private var tries = Generations<String, TryRecord>()
   private var miners = Generations<MinerID, MinerRecord>()
+  /// The try that the running operation wrote last: its end asks for it again.
+  private(set) var latestTry: TryRecord?
   /// What the running operation changed; forgotten when the operation is undone.
   private var changedJobs: [JobID] = []
   private var changedTries: [String] = []
   private var changedMiners: [MinerID] = []
 
   mutating func beginOperation() {
+    latestTry = nil
     changedJobs.removeAll(keepingCapacity: true)
     changedTries.removeAll(keepingCapacity: true)
     changedMiners.removeAll(keepingCapacity: true)
   }
 
   mutating func undoOperation() {
+    latestTry = nil
     for id in changedJobs { jobs.remove(id) }
     for hash in changedTries { tries.remove(hash) }
     for id in changedMiners { miners.remove(id) }
@@ -35,6 +39,7 @@ struct HotRows {
 
   mutating func removeAll() {
     forgetJobs()
+    latestTry = nil
     tries = Generations()
     miners = Generations()
   }
@@ -72,6 +77,7 @@ struct HotRows {
   }
 
   mutating func noteWritten(_ attempt: TryRecord) {
+    latestTry = attempt
     changedTries.append(attempt.leaseHash)
     if attempt.state == .held { tries.set(attempt.leaseHash, attempt) } else { tries.remove(attempt.leaseHash) }
   }

@@ -4,16 +4,21 @@ import Marketplace
 extension SQLiteSession {
   private enum Statements {
     static let totals = SQL("SELECT completed, run_time, spent, stored FROM account_totals WHERE account = ?")
-    static let add = SQL(
+    static let save = SQL(
       """
       INSERT INTO account_totals (account, completed, run_time, spent, stored) VALUES (?, ?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET completed = completed + excluded.completed, run_time = run_time + excluded.run_time,
-        spent = spent + excluded.spent, stored = stored + excluded.stored
+      ON CONFLICT DO UPDATE SET completed = excluded.completed, run_time = excluded.run_time,
+        spent = excluded.spent, stored = excluded.stored
       """)
     static let owner = SQL("SELECT account FROM jobs WHERE id = ?")
   }
 
   func totals(account: AccountID) throws -> AccountTotals {
+    guard let cache else { return try storedTotals(account) }
+    return try cache.totals(of: account) { try storedTotals(account) }
+  }
+
+  private func storedTotals(_ account: AccountID) throws -> AccountTotals {
     try connection.first(Statements.totals, [.id(account)]) { row in
       AccountTotals(
         completed: row.int64(0), runTime: row.int64(1), spent: Money(micros: row.int64(2)), stored: row.int64(3))
@@ -56,10 +61,33 @@ extension SQLiteSession {
   }
 
   private func add(_ more: AccountTotals, to account: AccountID) throws {
+    try writing().add(more, toTotalsOf: account) { try storedTotals(account) }
+  }
+
+  /// Sums change with each end of a job; they are written with the group.
+  func write(_ totals: AccountTotals, of account: AccountID) throws {
     try connection.execute(
-      Statements.add,
+      Statements.save,
       [
-        .id(account), .int64(more.completed), .int64(more.runTime), .int64(more.spent.micros), .int64(more.stored),
+        .id(account), .int64(totals.completed), .int64(totals.runTime), .int64(totals.spent.micros),
+        .int64(totals.stored),
       ])
+  }
+}
+
+extension AccountTotals {
+  static func += (left: inout Self, right: Self) {
+    left.completed += right.completed
+    left.runTime += right.runTime
+    // Wraps, so that it can be taken back: prices without measure are a fault that the ledger's check shows.
+    left.spent = Money(micros: left.spent.micros &+ right.spent.micros)
+    left.stored += right.stored
+  }
+
+  static func -= (left: inout Self, right: Self) {
+    left.completed -= right.completed
+    left.runTime -= right.runTime
+    left.spent = Money(micros: left.spent.micros &- right.spent.micros)
+    left.stored -= right.stored
   }
 }

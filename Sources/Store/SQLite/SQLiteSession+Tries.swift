@@ -34,7 +34,8 @@ extension SQLiteSession {
   }
 
   func tryRecord(of job: JobID, number: Int) throws -> TryRecord? {
-    try connection.first(Statements.byNumber, [.id(job), .integer(number)]) { try Self.makeTry($0) }
+    if let latest = cache?.hot.latestTry, latest.number == number, latest.job == job { return latest }
+    return try connection.first(Statements.byNumber, [.id(job), .integer(number)]) { try Self.makeTry($0) }
   }
 
   func tryRecord(leaseHash: String) throws -> TryRecord? {

@@ -63,6 +63,7 @@ final class SQLiteSession {
       writeBalance: { party, sum in
         try connection.execute(Statements.saveBalance, [.string(party), .int64(sum.amount), .integer(sum.lines)])
       },
+      writeTotals: { account, totals in try write(totals, of: account) },
       writeVirtualTime: { try connection.execute(Statements.saveVirtualTime, [.int64($0)]) })
   }
 

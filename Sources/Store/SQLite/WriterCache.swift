@@ -37,6 +37,7 @@ final class WriterCache {
     case classCount(Int64, pending: Int, ready: Int)
     case account(AccountID, before: Account?)
     case balance(String, Int64)
+    case totals(AccountID, AccountTotals)
   }
 
   /// Bytes of a specification's text up to which a job is kept in memory between operations.
@@ -58,11 +59,13 @@ final class WriterCache {
   private var counts: [CountKey: Int] = [:]
   private var classCounts: [Int64: ClassCount] = [:]
   private var balances: [String: PartySum] = [:]
+  private var totals: [AccountID: AccountTotals] = [:]
 
   private var dirtyCounts: Set<CountKey> = []
   private var dirtyClasses: Set<Int64> = []
   private var dirtyAccounts: Set<AccountID> = []
   private var dirtyBalances: Set<String> = []
+  private var dirtyTotals: Set<AccountID> = []
   private var isVirtualTimeDirty = false
 
   private var changes: [Change] = []
@@ -83,10 +86,12 @@ final class WriterCache {
     counts = [:]
     classCounts = [:]
     balances = [:]
+    totals = [:]
     dirtyCounts = []
     dirtyClasses = []
     dirtyAccounts = []
     dirtyBalances = []
+    dirtyTotals = []
     isVirtualTimeDirty = false
   }
 
@@ -119,6 +124,9 @@ final class WriterCache {
         balances[party]?.amount &-= amount
         balances[party]?.lines -= 1
         dirtyBalances.insert(party)
+      case .totals(let account, let more):
+        totals[account]? -= more
+        dirtyTotals.insert(account)
       }
     }
     hot.undoOperation()
@@ -134,6 +142,7 @@ final class WriterCache {
     dirtyClasses = Set(classCounts.keys)
     dirtyAccounts = Set(accounts.keys)
     dirtyBalances = Set(balances.keys)
+    dirtyTotals = Set(totals.keys)
     isVirtualTimeDirty = true
   }
 
@@ -144,6 +153,7 @@ final class WriterCache {
     if classCounts.count > Self.limit { classCounts = [:] }
     if accounts.count > Self.limit { accounts = [:] }
     if balances.count > Self.limit { balances = [:] }
+    if totals.count > Self.limit { totals = [:] }
     defer { events.removeAll(keepingCapacity: true) }
     return events
   }
@@ -208,6 +218,21 @@ final class WriterCache {
     changes.append(.balance(party, amount))
   }
 
+  func totals(of account: AccountID, load: () throws -> AccountTotals) rethrows -> AccountTotals {
+    if let known = totals[account] { return known }
+    let found = try load()
+    totals[account] = found
+    return found
+  }
+
+  func add(_ more: AccountTotals, toTotalsOf account: AccountID, load: () throws -> AccountTotals) rethrows {
+    var sums = try totals(of: account, load: load)
+    sums += more
+    totals[account] = sums
+    dirtyTotals.insert(account)
+    changes.append(.totals(account, more))
+  }
+
   // MARK: Accounts
 
   func account(_ id: AccountID) -> Account? { accounts[id] }
@@ -234,7 +259,7 @@ final class WriterCache {
   func flush(
     writeCount: (CountKey, Int) throws -> Void, writeClass: (Int64, ClassCount) throws -> Void,
     writeAccount: (Account) throws -> Void, writeBalance: (String, PartySum) throws -> Void,
-    writeVirtualTime: (Int64) throws -> Void
+    writeTotals: (AccountID, AccountTotals) throws -> Void, writeVirtualTime: (Int64) throws -> Void
   ) throws {
     wasFlushed = true
     for id in dirtyAccounts {
@@ -251,6 +276,10 @@ final class WriterCache {
       if let sum = balances[party] { try writeBalance(party, sum) }
     }
     dirtyBalances.removeAll(keepingCapacity: true)
+    for account in dirtyTotals {
+      if let sums = totals[account] { try writeTotals(account, sums) }
+    }
+    dirtyTotals.removeAll(keepingCapacity: true)
     if isVirtualTimeDirty { try writeVirtualTime(virtualTime) }
     isVirtualTimeDirty = false
   }

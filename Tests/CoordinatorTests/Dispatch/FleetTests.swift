@@ -37,7 +37,7 @@ struct FleetTests {
     for (number, slots, held) in [(1, 2, ["a"]), (2, 3, []), (3, 1, ["b"])] as [(UInt64, Int, Set<String>)] {
       Self.join(&fleet, Self.record(number, slots: slots), held: held)
     }
-    #expect(fleet.available.map(\.record.name) == ["m2", "m1"])
+    #expect(fleet.available.sorted { $0.comes(before: $1) }.map(\.record.name) == ["m2", "m1"])
     #expect(fleet.status(of: Fixture.id(MinerKind.self, 3)) == .busy)
     #expect(fleet.status(of: Fixture.id(MinerKind.self, 9)) == .offline)
   }
