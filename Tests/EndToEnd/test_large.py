@@ -18,6 +18,8 @@ from market import MarketTest
 ROWS = int(os.environ.get("ROWS", 200_000))
 ARTIFACTS = int(os.environ.get("ARTIFACTS", 100_000))
 MIB = 1 << 20
+# What an export or a page may take: itself, and the cache of the reader of the database that serves it (16 MiB).
+READING = 48 * MIB
 
 
 class LargeTest(MarketTest):
@@ -81,7 +83,7 @@ class LongHistory(LargeTest):
                 self.assertEqual(rows, ROWS + (format == "csv"))
                 self.assertGreater(size, ROWS * 100)
                 grown = self.memory("VmHWM") - before
-                self.assertLess(grown, 32 * MIB, f"{size} bytes")
+                self.assertLess(grown, READING, f"{size} bytes")
                 print(f"export of {ROWS:,} jobs as {format}: {size:,} bytes, {grown / MIB:.1f} MiB more at the peak")
 
     def test_who_does_not_read_is_not_written_for(self):
@@ -92,7 +94,7 @@ class LongHistory(LargeTest):
             connection.sendall(request.encode())
             self.assertIn(b" 200 ", connection.recv(4096))
             time.sleep(2)
-            self.assertLess(self.memory("VmHWM") - before, 32 * MIB)
+            self.assertLess(self.memory("VmHWM") - before, READING)
 
     def test_pages_deep_in_the_list(self):
         def page(query):
@@ -126,7 +128,7 @@ class LongHistory(LargeTest):
                             far_cursor = following
                 near, far = (statistics.median(times[name]) for name in ("near", "far"))
                 self.assertLess(far, 3 * near + 0.05, "a page's time depends on where it is")
-                self.assertLess(self.memory("VmHWM") - before, 32 * MIB)
+                self.assertLess(self.memory("VmHWM") - before, READING)
         # The very end.
         last = self.market.get(f"/v1/jobs?limit=100&offset={ROWS - 1}").json()
         self.assertEqual((len(last["jobs"]), last["has_more"]), (1, False))

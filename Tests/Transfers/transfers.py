@@ -1,8 +1,8 @@
 """Uploads and downloads over connections that are cut again and again, with restarts and a full disk.
 
 Each phase moves SIZE bytes and may cost at most 1.02 times as many, and a constant that shows only while SIZE is small:
-256 KiB for what is asked and answered, and 512 KiB for each time that a process is killed or the disk is full. So much
-may then be in the buffers of the receiver's socket, where nobody finds it again (some 150 KiB were measured).
+256 KiB for what is asked and answered, and 512 KiB for each connection whose receiver is killed or has a full disk. So
+much may then be in the buffers of its socket, where nobody finds it again (some 150 KiB were measured).
 """
 
 import hashlib
@@ -188,7 +188,7 @@ class Lane:
         assert artifacts == [{"path": "copy.bin", "size": self.size, "sha256": self.digest}], artifacts
         assert not list((self.folder / "data/uploads").iterdir()), "an upload was left"
         self.market.get(f"/v1/jobs/{job}/checksum")
-        self.phase("download", "down", lambda: self.download(job), 2)
+        self.phase("download", "down", lambda: self.download(job), 4)
         verified = self.market.client("verify", job, "--file", "got/output.zip")
         assert verified.returncode == 0, verified.stdout + verified.stderr
         assert sorted(path.name for path in (self.folder / "got").iterdir()) == ["output.zip"]
@@ -207,7 +207,7 @@ class Lane:
 def main():
     size = size_of(sys.argv[1] if len(sys.argv) > 1 else "48M")
     every = float(os.environ.get("EVERY", 0.6 if size < 1 << 30 else 5))
-    rate = float(os.environ.get("RATE", 16e6 if size < 1 << 30 else 400e6))
+    rate = float(os.environ.get("RATE", 8e6 if size < 1 << 30 else 400e6))
     print(f"transfers of {size:,} bytes at {rate / 1e6:.0f} MB/s a connection, cut every {every} s")
     lane = Lane(size, every, rate)
     try:
