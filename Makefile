@@ -100,7 +100,7 @@ bench-push: build ## the push hub beside its peers (about 13 minutes; QUICK=1 on
 	@mkdir -p .build-bench
 	set -o pipefail; Benchmarks/push/run $(if $(QUICK),--quick) | tee .build-bench/push.md
 
-bench-dispatch: build ## submit, claim, end beside Redis, beanstalkd, PostgreSQL; a million queued (about 8 minutes; QUICK=1 only tries it)
+bench-dispatch: build ## submit, claim, end beside Redis, beanstalkd, PostgreSQL; a million queued (an estimated 8 minutes on a quiet machine; QUICK=1 only tries it)
 	@mkdir -p .build-bench
 	set -o pipefail; Benchmarks/dispatch/run $(if $(QUICK),--quick) | tee .build-bench/dispatch.md
 
