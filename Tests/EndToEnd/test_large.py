@@ -18,8 +18,8 @@ from market import MarketTest
 ROWS = int(os.environ.get("ROWS", 200_000))
 ARTIFACTS = int(os.environ.get("ARTIFACTS", 100_000))
 MIB = 1 << 20
-# What an export or a page may take: itself, and the caches of the database's four readers (16 MiB each), which stay.
-READING = 96 * MIB
+# What an export or a page may take: itself, and the caches of the database's four readers (16 MiB each), which fill.
+READING = (4 * 16 + 24) * MIB
 
 
 class LargeTest(MarketTest):
