@@ -3,13 +3,16 @@
 import http.server
 import io
 import json
+import re
 import subprocess
 import threading
+import time
 import zipfile
 
+import websocket
 import yaml
 
-from market import BINARY, MarketTest, messages
+from market import BINARY, MarketTest, messages, until
 from rest_miner import RestMiner
 
 
@@ -103,7 +106,7 @@ class Wire(MarketTest):
 class FeedOptions(MarketTest):
     """Limits of the feed that the operator may set."""
 
-    options = ("--feed-subscriptions", "1", "--feed-message-size", "256")
+    options = ("--feed-subscriptions", "1", "--feed-message-size", "256", "--ping-interval", "1s", "--pong-timeout", "1s")
     with_miner = False
 
     def test_a_second_job_with_logs_is_one_too_many(self):
@@ -120,8 +123,30 @@ class FeedOptions(MarketTest):
         feed.send(json.dumps({"type": "ping", "more": "x" * 256}))
         self.assertEqual(messages(feed)[-1]["code"], 1009)
 
+    def open_feeds(self):
+        return re.search(r"^aitbc_feeds_open (\d+)$", self.market.get("/metrics").text, re.M)[1]
+
+    def test_who_answers_no_ping_is_dropped(self):
+        until(lambda: self.open_feeds() == "0", "other tests' feeds are gone")
+        # It answers pings only while somebody reads.
+        feed = self.market.feed()
+        self.assertEqual(self.open_feeds(), "1")
+        until(lambda: self.open_feeds() == "0", "the silent feed is dropped", 10)
+        feed.shutdown()
+        feed = self.market.feed()
+        deadline = time.monotonic() + 4
+        feed.settimeout(0.2)
+        while time.monotonic() < deadline:
+            try:
+                feed.recv()
+            except websocket.WebSocketTimeoutException:
+                pass
+        self.assertEqual(self.open_feeds(), "1")
+        feed.close()
+
     def test_values_that_make_no_sense_are_refused(self):
-        for words in (("--feed-subscriptions", "0"), ("--feed-message-size", "255"), ("--feed-message-size", "17MiB")):
+        for words in (("--feed-subscriptions", "0"), ("--feed-message-size", "255"), ("--feed-message-size", "17MiB"),
+                      ("--ping-interval", "2h"), ("--ping-interval", "0")):
             done = subprocess.run([BINARY, "coordinator", *words], cwd=self.market.folder, capture_output=True, text=True)
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(words[0], done.stderr)

@@ -27,6 +27,16 @@ struct ShareTests {
     return try await fixture.store.write { try operation.run(in: $0) }
   }
 
+  @Test func theSameRequestMakesTheSameToken() {
+    let secrets = [[UInt8](repeating: 1, count: 32), [UInt8](repeating: 2, count: 32)]
+    let tokens = secrets.flatMap { secret in
+      ["a\nb", "ab\n", "a\nbc"].map { ShareToken.make(secret: secret, request: $0) }
+    }
+    #expect(Set(tokens).count == 6)
+    #expect(tokens.allSatisfy { $0.hasPrefix(ShareToken.prefix) && $0.utf8.count == ShareToken.make().utf8.count })
+    #expect(ShareToken.make(secret: secrets[1], request: "ab\n") == tokens[4])
+  }
+
   @Test func `a link ends at its time, and with the result at the latest`() async throws {
     try await withFixture { fixture in
       let job = try await fixture.ended(after: Seconds(10))

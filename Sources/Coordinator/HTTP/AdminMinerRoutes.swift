@@ -78,17 +78,24 @@ struct AdminMinerRoutes {
 
   /// Refused with 409 while it holds leases, unless `force=1`: then they are lost, and the jobs go elsewhere.
   private func remove(_ request: Request, _ context: AppContext) async throws -> Response {
-    try admin(request)
+    let identity = try market.authenticator.require(.admin, key: request.apiKey)
     let id = try minerID(context)
     var query = try request.query(["force"])
     let isForced = query.flag("force")
     try query.check()
+    return .answer(
+      try await market.repeatable(try request.idempotency([]), of: identity.account) {
+        try await remove(id, isForced: isForced)
+      })
+  }
+
+  private func remove(_ id: MinerID, isForced: Bool) async throws -> JSONValue {
     let held = isForced ? try await market.takeAway(from: id) : 0
     try await market.store.write { try MinerRemoval(miner: id).run(in: $0) }
     market.polling.remove(id)
     market.dispatcher.remove(id)
     market.log.notice("miner removed", metadata: ["miner": "\(id)", "jobs taken away": "\(held)"])
-    return .json(["miner_id": .string(id.rawValue), "removed": true, "jobs_taken_away": .integer(Int64(held))])
+    return ["miner_id": .string(id.rawValue), "removed": true, "jobs_taken_away": .integer(Int64(held))]
   }
 
   private func statistics(_ request: Request) async throws -> Response {

@@ -53,13 +53,21 @@ extension AdminRoutes {
   }
 
   private func createAccount(_ request: Request) async throws -> Response {
-    _ = try admin(request)
-    let (name, plan) = try AccountRequest.creation(try await body(request))
+    let identity = try admin(request)
+    let bytes = try await request.bytes(limit: market.configuration.bodyLimit)
+    let (name, plan) = try AccountRequest.creation(try Request.json(bytes))
     let operation = AccountCreation(
       name: name, plan: plan, newID: market.newID(AccountKind.self), now: market.clock.now)
-    let account = try await market.store.write { try operation.run(in: $0) }
-    market.log.notice("account made", metadata: ["account": "\(account.id)", "plan": "\(plan.rawValue)"])
-    return .json(account.document, status: .created)
+    let idempotency = try request.idempotency(bytes)
+    let answer = try await market.store.write { store in
+      try store.answer(idempotency, of: identity.account, at: operation.now) {
+        (201, try operation.run(in: store).document)
+      }
+    }
+    if !answer.isReplay {
+      market.log.notice("account made", metadata: ["account": "\(operation.newID)", "plan": "\(plan.rawValue)"])
+    }
+    return .answer(answer)
   }
 
   /// Sorted by id, which is by age; `cursor` is the last id of the page before.

@@ -21,6 +21,11 @@ struct BulkCancelRoutes {
     let bytes = try await request.bytes(limit: market.configuration.bodyLimit)
     let wish = try BulkCancel.parse(
       try Request.json(bytes), account: identity.account, limit: market.configuration.bulkCancelLimit)
+    return .answer(
+      try await market.repeatable(try request.idempotency(bytes), of: identity.account) { try await cancel(wish) })
+  }
+
+  private func cancel(_ wish: BulkCancel) async throws -> JSONValue {
     let (jobs, hasMore) = try await find(wish)
     var items: [Item] = []
     if wish.isDryRun {
@@ -31,11 +36,11 @@ struct BulkCancelRoutes {
       }
     }
     func count(_ outcomes: Outcome...) -> JSONValue { .integer(Int64(items.count { outcomes.contains($0.outcome) })) }
-    return .json([
+    return [
       "dry_run": .bool(wish.isDryRun), "matched": .integer(Int64(items.count)), "canceled": count(.canceled),
       "canceling": count(.canceling), "errors": count(.notFound, .ended), "has_more": .bool(hasMore),
       "items": .array(items.map(\.document)),
-    ])
+    ]
   }
 
   private func find(_ wish: BulkCancel) async throws -> (jobs: [(id: JobID, job: Job?)], hasMore: Bool) {

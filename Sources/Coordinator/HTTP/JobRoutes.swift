@@ -101,15 +101,27 @@ struct JobRoutes {
     let grace = reader.integer("grace_seconds", in: 0...CancelRequest.longestGrace.whole).map { Seconds($0) }
     let errors = reader.finish()
     guard errors.isEmpty else { throw Problem.invalid(errors) }
-    return try await cancel(id, for: identity, reason: reason, grace: grace ?? CancelRequest.defaultGrace)
+    let operation = Cancellation(
+      job: id, account: identity.account, reason: reason, grace: grace ?? CancelRequest.defaultGrace,
+      now: market.clock.now)
+    return try await cancel(operation, try request.idempotency(bytes))
   }
 
-  private func cancel(_ id: JobID, for identity: Identity, reason: String?, grace: Seconds) async throws -> Response {
-    let operation = Cancellation(
-      job: id, account: identity.account, reason: reason, grace: grace, now: market.clock.now)
-    let outcome = try await market.store.write { try operation.run(in: $0) }
-    if let lease = outcome.leaseHash, !outcome.wasCanceling { market.dispatcher.cancel(lease, grace: grace) }
-    return .json(market.document(outcome.job), status: outcome.wasCanceling ? .ok : .accepted)
+  /// Repeated under its key it gets its first answer, although the job has ended by then.
+  private func cancel(_ operation: Cancellation, _ idempotency: Idempotency?) async throws -> Response {
+    let (answer, outcome) = try await market.store.write { store -> (Answer, Cancellation.Outcome?) in
+      var outcome: Cancellation.Outcome?
+      let answer = try store.answer(idempotency, of: operation.account, at: operation.now) {
+        let done = try operation.run(in: store)
+        outcome = done
+        return (done.wasCanceling ? 200 : 202, market.document(done.job))
+      }
+      return (answer, outcome)
+    }
+    if let outcome, let lease = outcome.leaseHash, !outcome.wasCanceling {
+      market.dispatcher.cancel(lease, grace: operation.grace)
+    }
+    return .answer(answer)
   }
 
   /// The documents of AITBC cancel with DELETE; a job that has ended keeps its row, only its results can go.
@@ -117,7 +129,9 @@ struct JobRoutes {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
     let id = try market.jobID(context)
     do {
-      return try await cancel(id, for: identity, reason: nil, grace: CancelRequest.defaultGrace)
+      let operation = Cancellation(
+        job: id, account: identity.account, reason: nil, grace: CancelRequest.defaultGrace, now: market.clock.now)
+      return try await cancel(operation, try request.idempotency([]))
     } catch MarketError.refused(let refusal) {
       throw Problem(
         409, "state_forbids",

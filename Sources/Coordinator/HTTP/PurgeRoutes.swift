@@ -41,10 +41,17 @@ struct PurgeRoutes {
 
   private func purge(_ request: Request) async throws -> Response {
     let identity = try market.authenticator.require(.client, key: request.apiKey)
-    let body = try Request.json(try await request.bytes(limit: market.configuration.bodyLimit), isOptional: true)
-    let wish = try PurgeWish(body, account: identity.account)
+    let bytes = try await request.bytes(limit: market.configuration.bodyLimit)
+    let wish = try PurgeWish(try Request.json(bytes, isOptional: true), account: identity.account)
+    return .answer(
+      try await market.repeatable(try request.idempotency(bytes), of: identity.account) {
+        try await purge(wish, of: identity.account)
+      })
+  }
+
+  private func purge(_ wish: PurgeWish, of account: AccountID) async throws -> JSONValue {
     let (found, hasMore) = try await market.store.read { store in
-      let last = try wish.cursor.map { try store.ownJob($0, of: identity.account) }
+      let last = try wish.cursor.map { try store.ownJob($0, of: account) }
       let found = try store.purgeable(wish.selection, after: last, limit: Self.limit + 1)
       return (Array(found.prefix(Self.limit)), found.count > Self.limit)
     }
@@ -55,16 +62,16 @@ struct PurgeRoutes {
       let purger = Purger(market: market)
       for start in stride(from: 0, to: found.count, by: Purger.step) {
         let ids = found[start..<min(start + Purger.step, found.count)].map(\.id)
-        let outcome = try await purger.purge(ids, of: identity.account)
+        let outcome = try await purger.purge(ids, of: account)
         removed += outcome.purged
         failed.formUnion(outcome.failed)
       }
     }
-    return .json([
+    return [
       "deleted": .integer(Int64(removed.count)), "errors": .integer(Int64(failed.count)),
       "dry_run": .bool(wish.isDryRun), "items": .array(removed.map(Self.item)), "has_more": .bool(hasMore),
       "next_cursor": JSONValue(hasMore ? found.last?.id.rawValue : nil),
-    ])
+    ]
   }
 
   private static func item(_ job: Job) -> JSONValue {

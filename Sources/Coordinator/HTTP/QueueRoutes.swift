@@ -1,3 +1,4 @@
+import Clocks
 import Hummingbird
 import HTTPTypes
 import JSON
@@ -61,11 +62,22 @@ struct QueueRoutes {
     let bytes = try await request.bytes(limit: market.configuration.bodyLimit)
     let (id, target) = try Self.target(of: try Request.json(bytes))
     let operation = QueueMove(job: id, account: identity.account, target: target)
-    let (job, position) = try await market.store.write { store in
-      let job = try operation.run(in: store)
-      return (job, try store.queuePosition(of: job))
+    return try await answer(request, bytes, identity) { try operation.run(in: $0) }
+  }
+
+  /// Changes a job and answers with it; repeated under its key, with the first answer.
+  private func answer(
+    _ request: Request, _ bytes: [UInt8], _ identity: Identity,
+    _ change: @escaping @Sendable (any MarketTransaction) throws -> Job
+  ) async throws -> Response {
+    let (idempotency, now) = (try request.idempotency(bytes), market.clock.now)
+    let answer = try await market.store.write { store in
+      try store.answer(idempotency, of: identity.account, at: now) {
+        let job = try change(store)
+        return (200, market.document(job, queuePosition: try store.queuePosition(of: job)))
+      }
     }
-    return .json(market.document(job, queuePosition: position))
+    return .answer(answer)
   }
 
   private static func target(of body: JSONValue) throws -> (JobID, QueueMove.Target) {
@@ -113,10 +125,6 @@ struct QueueRoutes {
     let errors = reader.finish()
     guard errors.isEmpty, let priority else { throw Problem.invalid(errors) }
     let operation = Reprioritisation(job: id, account: identity.account, priority: priority)
-    let (job, position) = try await market.store.write { store in
-      let job = try operation.run(in: store)
-      return (job, try store.queuePosition(of: job))
-    }
-    return .json(market.document(job, queuePosition: position))
+    return try await answer(request, bytes, identity) { try operation.run(in: $0) }
   }
 }

@@ -40,7 +40,8 @@ extension Operation {
       "GET", "/v1/admin/accounts", "Administration", "Accounts", key: .admin, with: [.limit, .cursor],
       [.json("Accounts", "Oldest first.")], problems: [422]),
     Operation(
-      "POST", "/v1/admin/accounts", "Administration", "Make an account", key: .admin, body: "NewAccount",
+      "POST", "/v1/admin/accounts", "Administration", "Make an account", key: .admin, with: [.idempotencyKey],
+      body: "NewAccount",
       [.json("Account", "It is made.", status: 201)], problems: [409]),
     Operation(
       "GET", "/v1/admin/accounts/{account}", "Administration", "One account, by id or name", key: .admin,
@@ -69,7 +70,8 @@ extension Operation {
       [.json("FleetMember", "It may get work.")], problems: [404]),
     Operation(
       "DELETE", "/v1/admin/miners/{id}", "Administration", "Remove a miner", key: .admin,
-      with: [.query("force", .boolean, "take its jobs away first")], [.json("MinerRemoved", "It is forgotten.")],
+      with: [.query("force", .boolean, "take its jobs away first"), .idempotencyKey],
+      [.json("MinerRemoved", "It is forgotten.")],
       problems: [404, 409, 422]),
     Operation(
       "GET", "/v1/admin/stats", "Administration", "The market's figures", key: .admin,

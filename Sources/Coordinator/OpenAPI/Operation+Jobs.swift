@@ -16,22 +16,24 @@ extension Operation {
       problems: [409, 507]),
     Operation("GET", "/v1/jobs/{id}", "Jobs", "One job", [.json("Job", "As it stands now.")], problems: [404]),
     Operation(
-      "PATCH", "/v1/jobs/{id}", "Queue", "Another priority for a pending job", body: "PriorityChange",
+      "PATCH", "/v1/jobs/{id}", "Queue", "Another priority for a pending job", with: [.idempotencyKey],
+      body: "PriorityChange",
       [.json("Job", "It has a new place.")], problems: [404, 409]),
     Operation(
-      "DELETE", "/v1/jobs/{id}", "Jobs", "Cancel an active job",
+      "DELETE", "/v1/jobs/{id}", "Jobs", "Cancel an active job", with: [.idempotencyKey],
       [
         .json("Job", "Its miner is told; a pending job is canceled.", status: 202),
         .json("Job", "It was canceling already.", status: 200),
       ], problems: [404, 409]),
     Operation(
-      "POST", "/v1/jobs/{id}/cancel", "Jobs", "Cancel a job", body: "CancelRequest", isBodyNeeded: false,
+      "POST", "/v1/jobs/{id}/cancel", "Jobs", "Cancel a job", with: [.idempotencyKey], body: "CancelRequest",
+      isBodyNeeded: false,
       [
         .json("Job", "Its miner is told; a pending job is canceled.", status: 202),
         .json("Job", "It was canceling already.", status: 200),
       ], problems: [404, 409]),
     Operation(
-      "POST", "/v1/jobs:cancel", "Jobs", "Cancel many", body: "BulkCancel",
+      "POST", "/v1/jobs:cancel", "Jobs", "Cancel many", with: [.idempotencyKey], body: "BulkCancel",
       [.json("BulkCancelAnswer", "What became of each, or would become.")]),
     Operation(
       "GET", "/v1/jobs/{id}/tries", "Jobs", "Every try of a job", [.json("Tries", "Oldest first.")], problems: [404]),
@@ -84,7 +86,7 @@ extension Operation {
     Operation(
       "GET", "/v1/jobs/stats", "Jobs", "Figures", [.json("JobStatistics", "Of the account.")], problems: [422]),
     Operation(
-      "POST", "/v1/jobs:purge", "Results", "Remove the results of many jobs", body: "Purge",
+      "POST", "/v1/jobs:purge", "Results", "Remove the results of many jobs", with: [.idempotencyKey], body: "Purge",
       [.json("PurgeAnswer", "What was removed, or would be.")], problems: [404]),
   ]
 
@@ -115,7 +117,8 @@ extension Operation {
       "GET", "/v1/queue", "Queue", "The account's pending jobs, first in the queue first", with: [.limit, .cursor],
       [.json("Queue", "One page.", headers: ["Link"])], problems: [422]),
     Operation(
-      "POST", "/v1/queue/move", "Queue", "Move a pending job among those of its priority", body: "QueueMove",
+      "POST", "/v1/queue/move", "Queue", "Move a pending job among those of its priority", with: [.idempotencyKey],
+      body: "QueueMove",
       [.json("Job", "It has its new place.")], problems: [404, 409]),
   ]
 }

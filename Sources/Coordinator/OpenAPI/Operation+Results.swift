@@ -50,12 +50,14 @@ extension Operation {
   static let shares: [Operation] =
     [
       Operation(
-        "POST", "/v1/jobs/{id}/share", "Shares", "Make a link to a result", body: "ShareRequest", isBodyNeeded: false,
+        "POST", "/v1/jobs/{id}/share", "Shares", "Make a link to a result", with: [.idempotencyKey],
+        body: "ShareRequest", isBodyNeeded: false,
         [.json("NewShare", "The link.", status: 201)], problems: [404, 409, 410, 425]),
       Operation(
         "GET", "/v1/jobs/{id}/shares", "Shares", "A job's links", [.json("Shares", "Oldest first.")], problems: [404]),
       Operation(
-        "DELETE", "/v1/jobs/{id}/shares/{share}", "Shares", "Take a link back", [.empty(204, "It opens nothing more.")],
+        "DELETE", "/v1/jobs/{id}/shares/{share}", "Shares", "Take a link back", with: [.idempotencyKey],
+        [.empty(204, "It opens nothing more.")],
         problems: [404]),
     ] + opened("/share/{token}") + opened("/v1/share/{token}")
 

@@ -13,6 +13,9 @@ struct Admission: Sendable {
 
   func upgrader() -> WebSocketServerUpgrader<MarketChannel.Kind> {
     WebSocketServerUpgrader(
+      configuration: WebSocketConfiguration(
+        pingInterval: .milliseconds(market.configuration.pingInterval.milliseconds),
+        pongTimeout: .milliseconds(market.configuration.pongTimeout.milliseconds)),
       origins: origins,
       admit: { head, channel in
         channel.eventLoop.makeFutureWithTask { await admit(head, from: channel.remoteAddress) }

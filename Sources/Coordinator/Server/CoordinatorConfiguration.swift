@@ -30,6 +30,10 @@ public struct CoordinatorConfiguration: Sendable {
   public var runningLimit: Int?
   /// Jobs that one `POST /v1/jobs:cancel` touches at most. Default 10,000.
   public var bulkCancelLimit = 10_000
+  /// How often a WebSocket is pinged. Default 25 s.
+  public var pingInterval = Seconds(25)
+  /// How long a WebSocket's peer may stay silent after a ping; then it is dropped. Default 10 s.
+  public var pongTimeout = Seconds(10)
   /// Requests in a second from one key, or from one address without a key; 0: no limit. Default 10,000.
   public var rateLimit: Int64 = 10_000
 

@@ -30,16 +30,34 @@ struct ShareRoutes {
     let maximum = reader.integer("max_downloads", in: Self.downloads)
     let errors = reader.finish()
     guard errors.isEmpty else { throw Problem.invalid(errors) }
-    let token = ShareToken.make()
+    // The token is kept nowhere: a repetition must find it by itself.
+    let idempotency = try request.idempotency(body)
+    let token =
+      try idempotency.map {
+        ShareToken.make(
+          secret: try market.signingKey.rawBytes(), request: "\(identity.account)\n\($0.key)\n\($0.requestHash)")
+      } ?? ShareToken.make()
     let creation = ShareCreation(
       job: id, account: identity.account, newID: market.newID(ShareKind.self), tokenHash: ShareToken.hash(token),
       grantSecret: SecureRandom.bytes(32), term: term ?? ShareCreation.defaultTerm, maximumDownloads: maximum,
       now: market.clock.now)
-    let share = try await market.store.write { try creation.run(in: $0) }
+    let (share, isReplay) = try await market.store.write { store in
+      let answer = try store.answer(idempotency, of: identity.account, at: creation.now) {
+        (201, .string(try creation.run(in: store).id.rawValue))
+      }
+      let id = try JSONParser.parse(answer.body).string.flatMap { ShareID($0) }
+      // Revoked since, or made under another signing key.
+      guard let share = try id.flatMap({ try store.share($0) }), share.tokenHash == creation.tokenHash else {
+        throw MarketError.shareNotFound
+      }
+      return (share, answer.isReplay)
+    }
     let url = PublicAddress.of(request, market.configuration) + "/share/" + token
     var object = JSONObject([("url", .string(url)), ("token", .string(token))])
     for member in share.document(at: market.clock.now).members { object.append(member.name, member.value) }
-    return .json(.object(object), status: .created, headers: [.cacheControl: "no-store"])
+    var headers: HTTPFields = [.cacheControl: "no-store"]
+    if isReplay { headers[.idempotentReplay] = "true" }
+    return .json(.object(object), status: .created, headers: headers)
   }
 
   private func list(_ request: Request, _ context: AppContext) async throws -> Response {
@@ -61,8 +79,14 @@ struct ShareRoutes {
     let id = try market.jobID(context)
     guard let share = context.parameters.get("share").flatMap({ ShareID($0) }) else { throw MarketError.shareNotFound }
     let revocation = ShareRevocation(share: share, job: id, account: identity.account)
-    try await market.store.write { try revocation.run(in: $0) }
-    return Response(status: .noContent)
+    let (idempotency, now) = (try request.idempotency([]), market.clock.now)
+    let answer = try await market.store.write { store in
+      try store.answer(idempotency, of: identity.account, at: now) {
+        try revocation.run(in: store)
+        return (204, .null)
+      }
+    }
+    return Response(status: .noContent, headers: answer.isReplay ? [.idempotentReplay: "true"] : [:])
   }
 }
 

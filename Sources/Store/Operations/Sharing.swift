@@ -1,11 +1,19 @@
 import Cryptography
 public import Marketplace
 
-/// Share tokens: 256 random bits; the store knows their hashes. Looking one up compares hashes, whose order tells
+/// Share tokens: 256 bits that nobody can guess; the store knows their hashes. Looking one up compares hashes, whose order tells
 /// nothing about tokens, so its time does not either.
 public enum ShareToken {
   public static let prefix = "sh_"
   public static func make() -> String { secureToken(prefix: prefix) }
+  /// The token of a request that may be repeated: the same request gives the same token, and nobody without the secret
+  /// can make it.
+  /// - secret: 32 bytes.
+  public static func make(secret: [UInt8], request: String) -> String {
+    // Of one length each, so that none can pass for a part of another.
+    let parts = [SHA256.hash("aitbc-share-token".utf8), SHA256.hash(secret), SHA256.hash(request.utf8)]
+    return prefix + Base64URL.encode(SHA256.hash(parts.flatMap(\.bytes)).bytes)
+  }
   public static func hash(_ token: String) -> String { SHA256.hash(token.utf8).hex }
 }
 

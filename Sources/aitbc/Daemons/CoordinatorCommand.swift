@@ -45,6 +45,12 @@ struct CoordinatorCommand: AsyncParsableCommand {
   var feedSubscriptions = 100
   @Option(help: ArgumentHelp("Size of one message from a client on a live feed.", valueName: "size"))
   var feedMessageSize = ByteSize(64 << 10)
+  @Option(help: ArgumentHelp("How often a WebSocket is pinged.", valueName: "time")) var pingInterval =
+    TimeSpan(Seconds(25))
+  @Option(
+    help: ArgumentHelp(
+      "How long a WebSocket's peer may stay silent after a ping before it is dropped.", valueName: "time"))
+  var pongTimeout = TimeSpan(Seconds(10))
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -62,6 +68,9 @@ struct CoordinatorCommand: AsyncParsableCommand {
     guard feedSubscriptions > 0 else { throw ValidationError("--feed-subscriptions must be at least 1.") }
     guard (256...16 << 20).contains(feedMessageSize.bytes) else {
       throw ValidationError("--feed-message-size must be between 256 and 16MiB.")
+    }
+    guard pingInterval.seconds <= Seconds(3600), pongTimeout.seconds <= Seconds(3600) else {
+      throw ValidationError("--ping-interval and --pong-timeout must be at most 1h.")
     }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
@@ -87,6 +96,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.feeds.connectionsPerAddress = feedsPerAddress
     configuration.feeds.subscriptions = feedSubscriptions
     configuration.feeds.messageSize = Int(feedMessageSize.bytes)
+    configuration.pingInterval = pingInterval.seconds
+    configuration.pongTimeout = pongTimeout.seconds
     let name = host.contains(":") ? "[\(host)]" : host
     // Tests and scripts read the port from here when they asked for a free one.
     do {
