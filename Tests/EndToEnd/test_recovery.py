@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -90,6 +91,24 @@ class CoordinatorKilled(MarketTest):
         go.touch()
         ended = self.market.finished(job, 40)
         self.assertEqual((ended["status"], ended["try"]), ("completed", 1))
+
+    def test_a_stop_does_not_wait_for_who_does_not_read(self):
+        market = Market("--stop-timeout", "2s")
+        self.addCleanup(market.stop)
+        market.miner("miner")
+        job = market.run("head -c 20000000 /dev/urandom > $AITBC_OUTPUT_DIR/big")["job_id"]
+        feed = market.feed()
+        self.assertEqual(json.loads(feed.recv())["type"], "snapshot")
+        with socket.create_connection(("127.0.0.1", market.port), timeout=20) as connection:
+            connection.sendall(f"GET /v1/jobs/{job}/download HTTP/1.1\r\nHost: localhost\r\n"
+                               f"X-Api-Key: {market.client_key}\r\n\r\n".encode())
+            self.assertIn(b" 200 ", connection.recv(64))
+            market.coordinator.terminate()
+            # Feeds are told at once, whatever the others do.
+            code, data = feed.recv_data()
+            self.assertEqual((code, int.from_bytes(data[:2], "big")), (8, 1012))
+            self.assertIsNone(market.coordinator.poll())
+            self.assertEqual(market.coordinator.wait(20), 0)
 
     def test_a_client_that_waits_rides_over_it(self):
         go = self.market.folder / "ride.go"

@@ -102,7 +102,7 @@ struct PendingReason: Hashable, Sendable {
       return (.priceTooLow, "miners fit, but all of them ask more than max_price")
     }
     let parts = survey.lacking.sorted { ($1.value, $0.key.rawValue) < ($0.value, $1.key.rawValue) }
-      .map { "\($0.value) lack \($0.key.rawValue)" }
+      .map { "\($0.value) \($0.value == 1 ? "lacks" : "lack") \($0.key.rawValue)" }
     let count = survey.members
     return (
       .noMinerFits, "none of \(count) connected miner\(count == 1 ? "" : "s") fits: " + parts.joined(separator: ", ")

@@ -70,6 +70,8 @@ final class MinerSession: MinerLink {
     } catch let error as MalformedMessage {
       send(.error(code: "malformed", message: error.description, lease: nil))
       stream.close(code: Self.closeUnexpected, reason: "malformed hello")
+    } catch is MinerGone {
+      log.info("a miner went before its greeting was answered")
     } catch {
       log.warning("miner channel failed", metadata: ["error": "\(error)"])
       stream.close(code: .internalError, reason: "the coordinator failed")
@@ -95,6 +97,9 @@ final class MinerSession: MinerLink {
   }
 }
 
+/// The connection ended before the greeting was answered.
+private struct MinerGone: Error {}
+
 // MARK: - Greeting
 
 extension MinerSession {
@@ -104,6 +109,9 @@ extension MinerSession {
       version: hello.version, offer: hello.offer, publicKey: hello.publicKey,
       newID: market.newID(MinerKind.self), now: market.clock.now)
     let (record, held) = try await market.store.write { try registration.run(in: $0) }
+    // A greeting that lay unread while this process stood still: the miner has gone, and may have greeted anew and got
+    // work that this one does not name.
+    guard stream.closeReason == nil else { throw MinerGone() }
     let named = hello.named
     let answer = market.dispatcher.connect(record, link: self, named: named, held: held)
     do {

@@ -41,7 +41,7 @@ final class Authenticator: Sendable {
     let identity = try require(key: key)
     guard identity.role == role || (identity.role == .admin && role == .client) else {
       throw Problem(
-        403, "wrong_role", "this needs a \(role.rawValue) key; yours is a \(identity.role.rawValue) key")
+        403, "wrong_role", "this needs a key of role \(role.rawValue); yours has role \(identity.role.rawValue)")
     }
     return identity
   }

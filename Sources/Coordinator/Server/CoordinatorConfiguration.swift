@@ -66,7 +66,9 @@ public struct CoordinatorConfiguration: Sendable {
   public var connectionLimit = 12_000
   /// Bounds of live feeds.
   public var feeds = FeedLimits()
-  /// An HTTP connection that says nothing is closed after this. Default 75 s.
+  /// How long a stop waits for requests under way; then they are cut. Default 10 s.
+  public var stopTimeout = Seconds(10)
+  /// An HTTP connection that says nothing, or takes nothing of an answer, is closed after this. Default 75 s.
   public var idleTimeout = Seconds(75)
   /// How long an idempotency key's answer is kept. Default 24 h.
   public var idempotencyTerm = Seconds(86_400)

@@ -96,6 +96,7 @@ public enum CoordinatorServer {
     let drain = TimeAmount.milliseconds(configuration.drainTimeout.milliseconds)
     let upgrader = Admission(market: market, gate: gate, origins: origins).upgrader()
     gate.countSockets { upgrader.openSockets }
+    let connections = OpenChannels()
     let application = Application(
       responder: MarketResponder(
         inner: routes.router.buildResponder(), routes: routes.table, targetLimit: configuration.targetLimit,
@@ -103,20 +104,28 @@ public enum CoordinatorServer {
       server: HTTPServerBuilder { responder in
         MarketChannel(
           responder: responder, idleTimeout: idle, drainLimit: configuration.drainLimit, drainTimeout: drain,
-          upgrader: upgrader)
+          upgrader: upgrader, connections: connections)
       },
       configuration: ApplicationConfiguration(
         address: .hostname(configuration.host, port: configuration.port), backlog: 4_096,
         availableConnectionsDelegate: MaximumAvailableConnections(configuration.connectionLimit)),
-      services: [Housekeeping(market: market, readiness: readiness, stopSockets: { upgrader.stop() })],
+      services: [Housekeeping(market: market)],
       onServerRunning: { channel in
         let port = channel.localAddress?.port ?? configuration.port
         readiness.set(true)
         log.notice("ready", metadata: ["address": "http://\(configuration.host):\(port)"])
         onReady(port)
       }, logger: log)
+    let stopping = StoppingInTime(application: application, limit: configuration.stopTimeout, clock: market.clock) {
+      readiness.set(false)
+      market.polling.stop()
+      market.hub.shutdown()
+      upgrader.stop()
+    } cut: {
+      if connections.closeAll() > 0 { log.notice("stopping: requests that had not ended were cut") }
+    }
     do {
-      try await application.runService()
+      try await stopping.run(logger: log)
     } catch let error as IOError {
       throw StartError(listening: configuration, error)
     }
@@ -136,40 +145,5 @@ public enum CoordinatorServer {
       candidates.append("/usr/share/aitbc/web-static")
     }
     return candidates.first { FileManager.default.fileExists(atPath: $0 + "/index.html") }
-  }
-}
-
-/// The work beside requests: claiming and maintenance. Ends with the server.
-private struct Housekeeping: Service {
-  let market: Market
-  let readiness: Readiness
-  let stopSockets: @Sendable () -> Void
-
-  func run() async throws {
-    await cancelWhenGracefulShutdown {
-      await withTaskGroup(of: Void.self) { group in
-        group.addTask { await market.dispatcher.run() }
-        group.addTask {
-          await Maintenance(
-            market: market,
-            services: [
-              LeaseExpiry(), QueueExpiry(), Availability(), ProgressWriter(), IdempotencyCleanup(), Packaging(),
-              UploadSweep(), Overrun(), HistoryWriter(), DiskWatch(), PollingSweep(), LedgerWatch(), Retention(),
-              OrphanSweep(), BlobCleanup(), LooseCopies(),
-            ]
-          ).run()
-        }
-        group.addTask { await MarketFigures(market: market).run() }
-        group.addTask { try? await market.hub.run() }
-        await withTaskCancellationOrGracefulShutdownHandler {
-          await group.waitForAll()
-        } onCancelOrGracefulShutdown: {
-          readiness.set(false)
-          market.polling.stop()
-          market.hub.shutdown()
-          stopSockets()
-        }
-      }
-    }
   }
 }

@@ -28,9 +28,11 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
   let drainLimit: Int
   let drainTimeout: TimeAmount
   let upgrader: WebSocketServerUpgrader<Kind>
+  let connections: OpenChannels
 
   func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-    channel.eventLoop.makeCompletedFuture {
+    connections.add(channel)
+    return channel.eventLoop.makeCompletedFuture {
       // Most connections receive little: small buffers keep an idle one small.
       try channel.syncOptions?.setOption(.recvAllocator, value: WebSocketServer.receiveAllocator)
       let operations = channel.pipeline.syncOperations
@@ -49,6 +51,7 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
   private func addHTTP(to channel: any Channel, logger: Logger) throws -> Kind {
     let operations = channel.pipeline.syncOperations
     try operations.addHandler(PeerWatch())
+    try operations.addHandler(StalledPeer(timeout: idleTimeout))
     try operations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
     try operations.addHandler(RequestGuard(drainLimit: drainLimit, drainTimeout: drainTimeout))
     try operations.addHandler(

@@ -49,6 +49,13 @@ struct LeaseLedger {
     grant(lease, milliseconds: milliseconds, from: heard ?? now)
   }
 
+  /// Whether an assignment that comes in now may be so old that its lease would soon be over: nothing was heard for half
+  /// a term, as when the machine slept. Five renewals are due in a term.
+  func doubts(milliseconds: Int64, at now: MonotonicTime) -> Bool {
+    guard let heard else { return false }
+    return now.milliseconds - heard.milliseconds > milliseconds / 2
+  }
+
   /// A connection stands whose greeting was asked for then.
   mutating func connected(asked: MonotonicTime) { heard = asked }
 

@@ -299,7 +299,7 @@ final class MinerCore: Sendable {
     let received = clock.monotonic
     let lease = assignment.lease
     let (admission, connection, holds) = state.withLock { state in
-      let admission = admit(assignment, &state)
+      let admission = admit(assignment, at: received, &state)
       if case .refuse = admission {
       } else {
         state.ledger.assigned(lease, milliseconds: assignment.leaseMilliseconds, at: received)
@@ -317,12 +317,19 @@ final class MinerCore: Sendable {
       fence()
     case .refuse(let reason):
       logger.notice("refused: \(reason)", metadata: ["job": "\(assignment.job)"])
+      if reason == Self.tooOld {
+        // Answered before the job comes again: then it is known how old that is.
+        heartbeat()
+      }
       connection?.send(.refuse(lease: lease, reason: reason))
     case .ignore: break
     }
   }
 
-  private func admit(_ assignment: Assignment, _ state: inout State) -> Admission {
+  /// A try that would be stopped by its own fence before it began is no try: refusing burns none.
+  private static let tooOld = "nothing was heard of the coordinator for half a lease: this may be as old"
+
+  private func admit(_ assignment: Assignment, at now: MonotonicTime, _ state: inout State) -> Admission {
     let specification = assignment.specification
     let lease = assignment.lease
     guard state.tries[lease] == nil, state.quick[lease] == nil else { return .ignore }
@@ -338,6 +345,7 @@ final class MinerCore: Sendable {
       state.quick[lease] = report
       return .quick(report)
     }
+    guard !state.ledger.doubts(milliseconds: assignment.leaseMilliseconds, at: now) else { return .refuse(Self.tooOld) }
     guard state.held < offer.slots else { return .refuse("all slots are taken") }
     guard !specification.constraints.network || offer.allowsNetwork else {
       return .refuse("the miner gives jobs no network")

@@ -4,6 +4,12 @@ import NIOPosix
 public import NIOSSL
 import WebSocket
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// What a client needs beyond the connection's own configuration.
 public struct WebSocketClientConfiguration: Sendable {
   public var connection: WebSocketConfiguration
@@ -68,6 +74,14 @@ private struct Opening: Sendable {
   let configuration: WebSocketClientConfiguration
   let session: @Sendable () -> any WebSocketSession
 
+  /// Why no address of the host could be connected to, in the system's words.
+  private static func reason(_ error: any Error) -> String {
+    guard let failure = error as? NIOConnectionError else { return "\(error)" }
+    guard let last = failure.connectionErrors.last else { return "\(failure.host) is not known" }
+    guard let reason = last.error as? IOError, let text = strerror(reason.errnoCode) else { return "\(last.error)" }
+    return String(cString: text).lowercased()
+  }
+
   func run(on eventLoop: any EventLoop) async throws -> WebSocketConnection {
     let tls = url.isSecure ? try NIOSSLContext(configuration: configuration.tls) : nil
     let promise = eventLoop.makePromise(of: WebSocketConnection.self)
@@ -85,7 +99,7 @@ private struct Opening: Sendable {
       if let error = error as? ChannelError, case .connectTimeout = error {
         promise.fail(WebSocketClientError.timedOut)
       } else {
-        promise.fail(WebSocketClientError.unreachable("\(error)"))
+        promise.fail(WebSocketClientError.unreachable(Self.reason(error)))
       }
     }
     // A time-out of ours, or a caller that has gone, must not leave the channel behind.

@@ -38,7 +38,9 @@ struct DoctorCommand: ClientVerb {
           text: isReady ? "ready, \(now.millisecondsSince(before)) ms" : "not ready"))
       if let skew = Self.skew(answer.headers["Date"], between: before, and: now) { checks.append(skew) }
       checks.append(try await versionCheck(session))
-      checks.append(await accessCheck(session))
+      let (access, fault) = await accessCheck(session)
+      checks.append(access)
+      if let fault { status = ExitStatus(fault) }
     } catch let error as ClientError {
       status = ExitStatus(error)
       checks.append(Check(name: "coordinator", outcome: .failed, text: error.description))
@@ -63,14 +65,14 @@ struct DoctorCommand: ClientVerb {
       text: isSame ? version : "coordinator \(version), client \(Version.text)")
   }
 
-  private func accessCheck(_ session: ClientSession) async -> Check {
+  private func accessCheck(_ session: ClientSession) async -> (Check, ClientError?) {
     do {
       let account = try await session.client.account()
-      return Check(
-        name: "account", outcome: .ok, text: "\(account["name"]?.string ?? "?"), plan \(account["plan"]?.string ?? "?")"
-      )
+      let text = "\(account["name"]?.string ?? "?"), plan \(account["plan"]?.string ?? "?")"
+      return (Check(name: "account", outcome: .ok, text: text), nil)
     } catch {
-      return Check(name: "account", outcome: .failed, text: (error as? ClientError)?.description ?? "\(error)")
+      let known = error as? ClientError
+      return (Check(name: "account", outcome: .failed, text: known?.description ?? "\(error)"), known)
     }
   }
 

@@ -51,6 +51,8 @@ struct CoordinatorCommand: AsyncParsableCommand {
     help: ArgumentHelp(
       "How long a WebSocket's peer may stay silent after a ping before it is dropped.", valueName: "time"))
   var pongTimeout = TimeSpan(Seconds(10))
+  @Option(help: ArgumentHelp("How long a stop waits for requests under way.", valueName: "time")) var stopTimeout =
+    TimeSpan(Seconds(10))
   @OptionGroup var log: LogOptions
 
   func validate() throws {
@@ -72,6 +74,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     guard pingInterval.seconds <= Seconds(3600), pongTimeout.seconds <= Seconds(3600) else {
       throw ValidationError("--ping-interval and --pong-timeout must be at most 1h.")
     }
+    guard stopTimeout.seconds <= Seconds(3600) else { throw ValidationError("--stop-timeout must be at most 1h.") }
     guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
@@ -86,6 +89,7 @@ struct CoordinatorCommand: AsyncParsableCommand {
     configuration.publicURL = publicUrl
     configuration.allowedHosts = allowedHost
     configuration.leaseTerm = lease.seconds
+    configuration.stopTimeout = stopTimeout.seconds
     configuration.diskFloor = diskFloor.bytes
     configuration.diskReserve = diskReserve.bytes
     configuration.runningLimit = runningLimit

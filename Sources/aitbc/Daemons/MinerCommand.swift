@@ -87,9 +87,17 @@ struct MinerCommand: AsyncParsableCommand {
   private func configuration(_ context: CommandContext) throws -> MinerConfiguration {
     let address = url ?? context.environment["AITBC_URL"].nonEmpty
     let keyFile = apiKeyFile ?? context.environment["AITBC_MINER_KEY_FILE"].nonEmpty ?? "keys/miner.key"
+    let apiKey: String
+    do {
+      apiKey = try KeyFileReader.key(in: context.resolve(keyFile))
+    } catch ClientError.file(_, _, ENOENT) {
+      throw CommandFailure(
+        .failure, "there is no \(keyFile), the key of this miner",
+        hint: "copy the coordinator's keys/miner.key here, or name a file with --api-key-file or AITBC_MINER_KEY_FILE")
+    }
     var configuration = MinerConfiguration(
       url: try address.map { text throws(ClientError) in try CoordinatorURL(text) } ?? .localDefault,
-      apiKey: try KeyFileReader.key(in: context.resolve(keyFile)), name: name ?? Self.hostName(), version: Version.text,
+      apiKey: apiKey, name: name ?? Self.hostName(), version: Version.text,
       workDirectory: context.resolve(workDir))
     configuration.slots = slots
     configuration.cacheBytes = cacheSize.bytes

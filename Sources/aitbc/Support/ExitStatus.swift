@@ -23,7 +23,8 @@ enum ExitStatus: Int32, CaseIterable {
   /// For `--help`.
   static let help = """
     exit codes: 0 ok, 1 error or the job did not succeed, 2 usage, 3 not found, 4 the job's state forbids it, \
-    5 busy or conflict, 6 unauthenticated or forbidden, 7 coordinator unreachable, 8 --timeout passed, \
+    5 busy or conflict, 6 unauthenticated or forbidden, 7 coordinator unreachable, 8 time-out passed and the job \
+    still active (submit: --wait-timeout), \
     9 integrity mismatch, 130 interrupted
     """
 

@@ -156,4 +156,16 @@ struct LeaseLedgerTests {
       if let fence = ledger.nextFence { #expect(fence.milliseconds < truth, "seed \(seed)") }
     }
   }
+
+  /// After half a term without a word an assignment may be old; a renewal's answer settles it.
+  @Test func anAssignmentAfterALongSilenceIsDoubted() {
+    var ledger = LeaseLedger(margin: Seconds(3))
+    #expect(!ledger.doubts(milliseconds: 10_000, at: at(90_000)), "nothing is known yet")
+    ledger.connected(asked: at(1_000))
+    #expect(!ledger.doubts(milliseconds: 10_000, at: at(6_000)))
+    #expect(ledger.doubts(milliseconds: 10_000, at: at(6_001)))
+    _ = ledger.renewal(at: at(6_001))
+    _ = ledger.answered(renewed: [:], lost: [])
+    #expect(!ledger.doubts(milliseconds: 10_000, at: at(11_001)))
+  }
 }

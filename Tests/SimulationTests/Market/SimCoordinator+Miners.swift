@@ -67,6 +67,8 @@ extension SimCoordinator {
       try registration.run(in: $0)
     } then: { [self] result in
       guard case .success(let (record, held)) = result else { return session.link.closeAbove() }
+      // Its miner has gone, and may have greeted anew.
+      guard session.link.isOpenAbove else { return }
       let answer = dispatch.connect(record, named: hello.named, held: held, at: monotonic)
       session.miner = record.id
       session.connection = answer.connection
