@@ -19,7 +19,7 @@ extension Request {
   /// Reads the whole body. Throws 413 past `limit`.
   func bytes(limit: Int) async throws -> [UInt8] {
     if let length = headers[.contentLength].flatMap(Int.init), length > limit { throw Self.tooLarge(limit) }
-    ExpectContinue.send?()
+    ExpectContinue.send()
     var bytes: [UInt8] = []
     for try await part in body {
       guard bytes.count + part.readableBytes <= limit else { throw Self.tooLarge(limit) }

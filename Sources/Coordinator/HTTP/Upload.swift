@@ -92,7 +92,7 @@ struct Upload {
 
   /// Appends the body, which begins at `start`; what is here already is passed over.
   private func append(_ request: Request, to file: UploadFile, start: Int64, count: Int64) async throws {
-    ExpectContinue.send?()
+    ExpectContinue.send()
     var position = start
     for try await part in request.body {
       guard position + Int64(part.readableBytes) <= start + count else {
