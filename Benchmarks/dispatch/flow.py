@@ -1,13 +1,11 @@
 """What passes through: jobs that do nothing, from the submit until the submitter may know of their end."""
 
 import os
-import statistics
 import tempfile
 import time
 
-from feed import Feed
 from market import Failure
-from measures import BATCH, JOB, RUN_SECONDS, program, quantile
+from measures import BATCH, RUN_SECONDS, latencies, program
 
 SLOWER_US = 2_000
 BATCH_BODY = ('{"jobs":[' + ",".join(['{"payload":{"type":"noop"}}'] * BATCH) + "]}").encode()
@@ -57,22 +55,7 @@ def through(market, runs, jobs):
 
 
 def one_at_a_time(market, runs, jobs):
-    """([p50 ms], [p99 ms]): POST one job, wait for its `end` on the feed, then the next."""
-    client = market.client()
-    feed = Feed(market.port, market.key)
-    medians, tails = [], []
-    for run in range(runs + 1):
-        times = []
-        for _ in range(jobs if run else 50):
-            begin = time.perf_counter()
-            feed.wait_for_end(client.ask("POST", "/v1/jobs", JOB, status=201)["job_id"])
-            times.append((time.perf_counter() - begin) * 1_000)
-        if run:
-            medians.append(statistics.median(times))
-            tails.append(quantile(times, 99))
-    feed.close()
-    client.close()
-    return medians, tails
+    return latencies(market, runs, jobs, warm=50)
 
 
 def alternating(market, slow, runs, jobs):
