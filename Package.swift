@@ -39,16 +39,14 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
-    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
-    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CEpoll"),
     .target(name: "CSupervisor"),
 
@@ -57,12 +55,13 @@ let package = Package(
     target("Clocks", ["Marketplace"]),
     target("Instruments"),
     target("Cryptography", ["COpenSSL"]),
+    target("TLS", ["COpenSSL", .product(name: "NIOCore", package: "swift-nio")]),
     target("Wire", ["JSON", "Marketplace", "Cryptography"]),
     target("WebSocket", ["CZlib", "Cryptography"]),
     target(
       "WebSocketTransport",
       [
-        "WebSocket", "Cryptography", "CEpoll", log, .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        "WebSocket", "Cryptography", "TLS", "CEpoll", log,
         .product(name: "DequeModule", package: "swift-collections"),
       ] + nio),
     target("ResultPackage", ["CZlib", "Cryptography"]),
@@ -89,8 +88,7 @@ let package = Package(
       "MarketplaceClient",
       [
         "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "WebSocket", "WebSocketTransport", "ResultPackage",
-        log,
-        .product(name: "AsyncHTTPClient", package: "async-http-client"),
+        "TLS", log, .product(name: "DequeModule", package: "swift-collections"),
       ] + nio),
     target(
       "Miner",
@@ -126,13 +124,16 @@ let package = Package(
     tests("Clocks", ["Marketplace"]),
     tests("Instruments"),
     tests("Cryptography"),
+    tests("TLS", ["TLSServer", .product(name: "NIOEmbedded", package: "swift-nio")] + nio),
+    .target(
+      name: "TLSServer", dependencies: ["TLS", "COpenSSL", "LoopbackServer"], path: "Tests/TLSServer",
+      swiftSettings: rules),
     tests("Wire", ["JSON", "Marketplace", "Cryptography"]),
     tests("WebSocket", ["Cryptography", "CZlib"]),
     tests(
       "WebSocketTransport",
       [
-        "WebSocket", "Cryptography", log, .product(name: "NIOEmbedded", package: "swift-nio"),
-        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+        "WebSocket", "Cryptography", "TLS", "TLSServer", log, .product(name: "NIOEmbedded", package: "swift-nio"),
       ] + nio),
     tests("ResultPackage", ["Cryptography", "CZlib"]),
     tests(

@@ -17,6 +17,8 @@ public struct ClientConfiguration: Sendable {
   /// How long one call may take with all its retries. Nil, the default: bounded by the retries alone.
   public var callTimeout: Seconds?
   public var retries: RetryPolicy
+  /// How many connections may be open at a time; calls beyond that wait. Default 8. Feeds have their own.
+  public var maximumConnections: Int
   /// The largest JSON answer taken, in bytes. Default 64 MiB. Downloads stream and have no such limit.
   public var maximumAnswerBytes: Int
   public var clock: any MarketClock
@@ -30,6 +32,7 @@ public struct ClientConfiguration: Sendable {
     silenceTimeout = Seconds(60)
     callTimeout = nil
     retries = RetryPolicy()
+    maximumConnections = 8
     maximumAnswerBytes = 64 << 20
     clock = SystemClock()
     logger = Logger(label: "aitbc.client")

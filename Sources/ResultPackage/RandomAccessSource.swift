@@ -32,7 +32,7 @@ public final class FileSource: RandomAccessSource {
   private let ownsDescriptor: Bool
 
   /// Opens a file; it is closed with this object. Symbolic links in its last place are refused (`ELOOP`), and so is
-  /// whatever is no regular file (`EINVAL`).
+  /// whatever is no regular file (`EISDIR`, `EINVAL`).
   public init(path: String) throws {
     // O_NONBLOCK: opening a pipe of that name must not hang.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
@@ -63,7 +63,10 @@ public final class FileSource: RandomAccessSource {
   private static func size(of descriptor: Int32, path: String) throws -> UInt64 {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw FileError(path: path, operation: "fstat", code: errno) }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw FileError(path: path, operation: "open", code: EINVAL) }
+    let kind = status.st_mode & S_IFMT
+    guard kind == S_IFREG else {
+      throw FileError(path: path, operation: "open", code: kind == S_IFDIR ? EISDIR : EINVAL)
+    }
     return UInt64(status.st_size)
   }
 

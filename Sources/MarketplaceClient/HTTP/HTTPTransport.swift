@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 public import Clocks
 import Cryptography
 import JSON
@@ -6,6 +5,8 @@ import Logging
 public import Marketplace
 import NIOCore
 import NIOHTTP1
+import Synchronization
+import TLS
 import Wire
 
 /// Sends calls: the key, request ids, time-outs, retries, errors as ``ClientError``. One connection pool.
@@ -13,23 +14,13 @@ import Wire
 /// Call ``shutdown()`` when done with it.
 public final class HTTPTransport: Sendable {
   public let configuration: ClientConfiguration
-  private let client: HTTPClient
+  /// Made at the first call: what only TLS needs is read from disk.
+  private let pool = Mutex<ConnectionPool?>(nil)
 
-  public init(_ configuration: ClientConfiguration) {
-    self.configuration = configuration
-    var settings = HTTPClient.Configuration()
-    settings.timeout = .init(
-      connect: .milliseconds(configuration.connectTimeout.milliseconds),
-      read: .milliseconds(configuration.silenceTimeout.milliseconds))
-    // Following a redirect would hand the key to whoever is named in it.
-    settings.redirectConfiguration = .disallow
-    // The retries are ours: a refused connection is told at once.
-    settings.connectionPool.retryConnectionEstablishment = false
-    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: settings)
-  }
+  public init(_ configuration: ClientConfiguration) { self.configuration = configuration }
 
   /// Closes all connections; calls under way fail.
-  public func shutdown() async { try? await client.shutdown() }
+  public func shutdown() async { await pool.withLock { $0 }?.shutdown() }
 
   public var clock: any MarketClock { configuration.clock }
   var logger: Logger { configuration.logger }
@@ -85,29 +76,86 @@ public final class HTTPTransport: Sendable {
   public func open(
     _ request: APIRequest, id: String? = nil, within limit: Seconds? = nil, upload: UploadBody? = nil
   ) async throws -> StreamedAnswer {
-    var message = HTTPClientRequest(url: configuration.url.description + request.path.description)
-    message.method = HTTPMethod(rawValue: request.method.rawValue)
-    message.headers.add(name: "User-Agent", value: configuration.userAgent)
-    message.headers.add(name: "X-Request-ID", value: id ?? Hex.encode(SecureRandom.bytes(8)))
-    if let key = configuration.apiKey { message.headers.add(name: "X-Api-Key", value: key) }
-    if let key = request.idempotencyKey { message.headers.add(name: "Idempotency-Key", value: key) }
-    for header in request.headers { message.headers.add(name: header.name, value: header.value) }
-    if let body = request.body {
-      message.headers.add(name: "Content-Type", value: "application/json")
-      message.body = .bytes(body.encoded)
-    } else if let upload {
-      message.headers.add(name: "Content-Type", value: "application/octet-stream")
-      message.body = .stream(upload, length: .known(upload.length))
-    }
+    let body: RequestBody =
+      if let body = request.body { .bytes(ByteBuffer(bytes: body.encoded)) } else if let upload { .stream(upload) } else
+      {
+        .none
+      }
+    let head = HTTPRequestHead(
+      version: .http1_1, method: HTTPMethod(rawValue: request.method.rawValue),
+      uri: configuration.url.prefix + request.path.description,
+      headers: fields(of: request, id: id ?? Hex.encode(SecureRandom.bytes(8)), body))
     let deadline = limit.map { NIODeadline.now() + .milliseconds($0.milliseconds) } ?? .distantFuture
     do {
-      let response = try await client.execute(message, deadline: deadline)
+      let answer = try await exchange(head, body, deadline)
       return StreamedAnswer(
-        status: Int(response.status.code), headers: AnswerHeaders(response.headers.map { ($0.name, $0.value) }),
-        body: AnswerBody(source: response.body, url: configuration.url.description))
+        status: Int(answer.head.status.code), headers: AnswerHeaders(answer.head.headers.map { ($0.name, $0.value) }),
+        body: AnswerBody(source: answer.body, url: configuration.url.description))
     } catch {
       throw try failure(error)
     }
+  }
+
+  /// On the first connection that still stands. Redirects are not followed: the key would go to whoever is named.
+  private func exchange(
+    _ head: HTTPRequestHead, _ body: RequestBody, _ deadline: NIODeadline
+  ) async throws -> ReceivedAnswer {
+    let pool = try connections()
+    while true {
+      let loan = try await pool.take(before: deadline)
+      do {
+        return try await loan.connection.exchange(head, body: body, deadline: deadline)
+      } catch {
+        pool.discard(loan)
+        // The coordinator closed it while nobody used it.
+        switch error {
+        case ConnectionFailure.notSent: continue
+        case ConnectionFailure.unanswered where isRepeatable(head): continue
+        default: throw error
+        }
+      }
+    }
+  }
+
+  private func isRepeatable(_ head: HTTPRequestHead) -> Bool {
+    switch head.method {
+    case .GET, .HEAD, .PUT: true
+    default: head.headers.contains(name: "Idempotency-Key")
+    }
+  }
+
+  private func connections() throws -> ConnectionPool {
+    try pool.withLock { pool in
+      if let pool { return pool }
+      let made = ConnectionPool(
+        HTTPConnection.Target(
+          host: configuration.url.host, port: configuration.url.port,
+          tls: configuration.url.isSecure ? try TLSContext() : nil,
+          connectTimeout: .milliseconds(configuration.connectTimeout.milliseconds),
+          silenceTimeout: .milliseconds(configuration.silenceTimeout.milliseconds)),
+        maximum: configuration.maximumConnections)
+      pool = made
+      return made
+    }
+  }
+
+  private func fields(of request: APIRequest, id: String, _ body: RequestBody) -> HTTPHeaders {
+    var fields = HTTPHeaders([
+      ("Host", configuration.url.authority), ("User-Agent", configuration.userAgent), ("X-Request-ID", id),
+    ])
+    if let key = configuration.apiKey { fields.add(name: "X-Api-Key", value: key) }
+    if let key = request.idempotencyKey { fields.add(name: "Idempotency-Key", value: key) }
+    for header in request.headers { fields.add(name: header.name, value: header.value) }
+    switch body {
+    case .none: if request.isChange || request.method == .put { fields.add(name: "Content-Length", value: "0") }
+    case .bytes(let buffer):
+      fields.add(name: "Content-Type", value: "application/json")
+      fields.add(name: "Content-Length", value: String(buffer.readableBytes))
+    case .stream(let upload):
+      fields.add(name: "Content-Type", value: "application/octet-stream")
+      fields.add(name: "Content-Length", value: String(upload.length))
+    }
+    return fields
   }
 
   /// Reads what is left of an answer that is an error, and makes a ``ClientError`` of it.

@@ -1,6 +1,6 @@
-import AsyncHTTPClient
 import NIOCore
 import NIOPosix
+import TLS
 
 /// Network errors in words: which phase failed, and why.
 enum NetworkFailure {
@@ -8,7 +8,8 @@ enum NetworkFailure {
     switch error {
     case let error as NIOConnectionError: connection(error)
     case let error as IOError: errorText(error.errnoCode).lowercased()
-    case let error as HTTPClientError: client(error)
+    case let error as ConnectionFailure: error.description
+    case let error as TLSFailure: error.description
     case let error as ChannelError: channel(error)
     default: String(describing: error)
     }
@@ -20,18 +21,6 @@ enum NetworkFailure {
       return describe(first.error)
     }
     return "the name \(error.host) is not known"
-  }
-
-  private static func client(_ error: HTTPClientError) -> String {
-    switch error {
-    case .connectTimeout: "no connection within the time allowed"
-    case .readTimeout: "no answer within the time allowed"
-    case .deadlineExceeded: "no answer within the time allowed"
-    case .remoteConnectionClosed: "the connection was closed before the answer was complete"
-    case .tlsHandshakeTimeout: "the TLS handshake took too long"
-    case .getConnectionFromPoolTimeout: "no connection within the time allowed"
-    default: error.shortDescription
-    }
   }
 
   private static func channel(_ error: ChannelError) -> String {

@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 public import NIOCore
 
 /// An answer whose body is still to be read.
@@ -12,14 +11,14 @@ public struct StreamedAnswer: Sendable {
 public struct AnswerBody: AsyncSequence, Sendable {
   public typealias Element = ByteBuffer
 
-  let source: HTTPClientResponse.Body
+  let source: ReceivedAnswer.Body
   /// Where it comes from.
   let url: String
 
   public func makeAsyncIterator() -> Iterator { Iterator(source: source.makeAsyncIterator(), url: url) }
 
   public struct Iterator: AsyncIteratorProtocol {
-    var source: HTTPClientResponse.Body.AsyncIterator
+    var source: ReceivedAnswer.Body.AsyncIterator
     let url: String
 
     public mutating func next() async throws -> ByteBuffer? {

@@ -1,5 +1,5 @@
 import NIOCore
-import NIOSSL
+import TLS
 
 /// Carries an endpoint on a NIO channel, as its last handler: connections with TLS, and those of clients.
 final class ChannelCarrier: ChannelDuplexHandler, Carrier {
@@ -93,5 +93,5 @@ extension ChannelPipeline.SynchronousOperations {
 
 /// Whether what is written goes through TLS.
 func usesTLS(_ pipeline: ChannelPipeline.SynchronousOperations) -> Bool {
-  (try? pipeline.context(handlerType: NIOSSLHandler.self)) != nil
+  (try? pipeline.context(handlerType: TLSHandler.self)) != nil
 }

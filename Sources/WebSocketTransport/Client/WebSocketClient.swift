@@ -1,7 +1,7 @@
 public import NIOCore
 import Cryptography
 import NIOPosix
-public import NIOSSL
+public import TLS
 import WebSocket
 
 #if canImport(Glibc)
@@ -17,12 +17,12 @@ public struct WebSocketClientConfiguration: Sendable {
   public var subprotocols: [String]
   /// For TCP, TLS and the answer to the handshake together. Default 10 s.
   public var connectTimeout: TimeAmount
-  /// For `wss:`. Default: the system's certificate authorities, host name checked.
-  public var tls: TLSConfiguration
+  /// For `wss:`. Nil, the default: trusts the system's certificate authorities.
+  public var tls: TLSContext?
 
   public init(
     connection: WebSocketConfiguration = WebSocketConfiguration(), subprotocols: [String] = [],
-    connectTimeout: TimeAmount = .seconds(10), tls: TLSConfiguration = .makeClientConfiguration()
+    connectTimeout: TimeAmount = .seconds(10), tls: TLSContext? = nil
   ) {
     self.connection = connection
     self.subprotocols = subprotocols
@@ -83,7 +83,7 @@ private struct Opening: Sendable {
   }
 
   func run(on eventLoop: any EventLoop) async throws -> WebSocketConnection {
-    let tls = url.isSecure ? try NIOSSLContext(configuration: configuration.tls) : nil
+    let tls = url.isSecure ? try configuration.tls ?? TLSContext() : nil
     let promise = eventLoop.makePromise(of: WebSocketConnection.self)
     let timeout = eventLoop.scheduleTask(in: configuration.connectTimeout) {
       promise.fail(WebSocketClientError.timedOut)
@@ -115,10 +115,10 @@ private struct Opening: Sendable {
   }
 
   private func configure(
-    _ channel: any Channel, tls: NIOSSLContext?, promise: EventLoopPromise<WebSocketConnection>
+    _ channel: any Channel, tls: TLSContext?, promise: EventLoopPromise<WebSocketConnection>
   ) throws {
     let pipeline = channel.pipeline.syncOperations
-    if let tls { try pipeline.addHandler(tlsHandler(tls)) }
+    if let tls { try pipeline.addHandler(TLSHandler(tls, host: url.host, eventLoop: channel.eventLoop)) }
     let connectionConfiguration = Shared(configuration.connection)
     let session = self.session
     try pipeline.addHandler(
@@ -130,14 +130,5 @@ private struct Opening: Sendable {
           role: .client, configuration: connectionConfiguration, connection: connection,
           resources: LoopResources(eventLoop: channel.eventLoop), session: session())
       })
-  }
-
-  private func tlsHandler(_ context: NIOSSLContext) throws -> NIOSSLClientHandler {
-    do {
-      return try NIOSSLClientHandler(context: context, serverHostname: url.host)
-    } catch let error as NIOSSLExtraError where error == .cannotUseIPAddressInSNI {
-      // An address cannot stand in SNI; the certificate is checked against it all the same.
-      return try NIOSSLClientHandler(context: context, serverHostname: nil)
-    }
   }
 }

@@ -1,19 +1,16 @@
 import NIOCore
 import NIOPosix
-import NIOSSL
+import TLS
+import TLSServer
 import Testing
 import WebSocket
 
 @testable import WebSocketTransport
 
-/// `wss:` with a certificate made for these tests only, valid for localhost and 127.0.0.1.
-@Suite(.timeLimit(.minutes(2))) struct TLSTests {
+/// `wss:`.
+@Suite(.timeLimit(.minutes(2))) struct SecureWebSocketTests {
   private func withTLSServer(_ body: (Int) async throws -> Void) async throws {
-    let certificate = try NIOSSLCertificate(bytes: Array(testCertificate.utf8), format: .pem)
-    let key = try NIOSSLPrivateKey(bytes: Array(testKey.utf8), format: .pem)
-    let context = try NIOSSLContext(
-      configuration: .makeServerConfiguration(
-        certificateChain: [.certificate(certificate)], privateKey: .privateKey(key)))
+    let context = try TestCertificate.serverContext()
     let upgrader = WebSocketServerUpgrader<Void>(
       configuration: WebSocketConfiguration(compression: nil),
       admit: { _, channel in
@@ -22,7 +19,8 @@ import WebSocket
     let channel = try await ServerBootstrap(group: loops)
       .childChannelInitializer { child in
         child.eventLoop.makeCompletedFuture {
-          try child.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: context))
+          let session = try TLSSession(context, role: .server, host: nil)
+          try child.pipeline.syncOperations.addHandler(TLSHandler(session, eventLoop: child.eventLoop))
           _ = try upgrader.configurePipeline(of: child) { $0.eventLoop.makeSucceededVoidFuture() }
         }
       }
@@ -31,10 +29,9 @@ import WebSocket
     try await channel.close()
   }
 
-  private func trusting() throws -> WebSocketClientConfiguration {
-    var tls = TLSConfiguration.makeClientConfiguration()
-    tls.trustRoots = .certificates([try NIOSSLCertificate(bytes: Array(testCertificate.utf8), format: .pem)])
-    return WebSocketClientConfiguration(connection: WebSocketConfiguration(compression: nil), tls: tls)
+  private func trusting() async throws -> WebSocketClientConfiguration {
+    WebSocketClientConfiguration(
+      connection: WebSocketConfiguration(compression: nil), tls: try await TestCertificate.clientContext())
   }
 
   /// Nothing may go past the TLS handler: a direct write would put plain octets on the wire.
@@ -43,7 +40,7 @@ import WebSocket
     try await withTLSServer { port in
       let journal = Journal()
       let connection = try await WebSocketClient.connect(
-        url: "wss://\(host):\(port)/", configuration: try trusting(), eventLoopGroup: loops,
+        url: "wss://\(host):\(port)/", configuration: try await trusting(), eventLoopGroup: loops,
         session: { JournalSession(journal) })
       connection.send(text: "secret")
       connection.send(binary: ByteBuffer(repeating: 1, count: 1 << 20))
@@ -67,30 +64,8 @@ import WebSocket
           Issue.record("\(error)")
           return
         }
-        #expect(reason.contains("CERTIFICATE_VERIFY_FAILED"))
+        #expect(reason.contains("certificate is not trusted"))
       }
     }
   }
 }
-
-private let testKey = """
-  -----BEGIN PRIVATE KEY-----
-  MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgwpe5+sTVQw5yNRQ2
-  tralcVI2k5cAq+xTfxrHtDzju3ChRANCAARW0KnVJ3RS/uQM94zesAwBrCx/N559
-  mDP/TKSRlavgKfWtsiL9GfudlyOli+0+1jUsKCPQYR0KqgYoczmJKrkS
-  -----END PRIVATE KEY-----
-  """
-
-private let testCertificate = """
-  -----BEGIN CERTIFICATE-----
-  MIIBmjCCAUGgAwIBAgIUSt125GJzE8nO7RhEpeRUAbwCHV0wCgYIKoZIzj0EAwIw
-  FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMTA5NDM0NVoYDzIxMjYxMDI4
-  MDk0MzQ1WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-  PQMBBwNCAARW0KnVJ3RS/uQM94zesAwBrCx/N559mDP/TKSRlavgKfWtsiL9Gfud
-  lyOli+0+1jUsKCPQYR0KqgYoczmJKrkSo28wbTAdBgNVHQ4EFgQUU6avHSB7ctvA
-  kcko9vmpxfEDRCswHwYDVR0jBBgwFoAUU6avHSB7ctvAkcko9vmpxfEDRCswDwYD
-  VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
-  zj0EAwIDRwAwRAIgOjYZ8Wc8Xaa0wWtQwCTAqKhByGyuaco5gwPKWAdCAmQCIGUi
-  TLLVRShjrJBXNxBxYXxLDP+IrUm5tF2rBeFGq2jZ
-  -----END CERTIFICATE-----
-  """
