@@ -12,7 +12,7 @@ public struct WebSocketCloseReason: Sendable, Hashable, CustomStringConvertible 
     case closeTimeout
     /// The peer broke the protocol or a limit; `code` and `reason` are what it was told.
     case protocolFailure
-    /// No sign of life for ping interval and pong time-out together.
+    /// A ping was not answered within the pong time-out, and nothing else arrives.
     case keepaliveTimeout
     /// More than `maximumBufferedBytes` waited to be sent.
     case outboundLimit

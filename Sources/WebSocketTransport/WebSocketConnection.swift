@@ -70,7 +70,7 @@ public final class WebSocketConnection: Sendable {
   /// leaves in one write.
   public func send(_ frame: EncodedFrame) { onLoop { $0.send(frame) } }
 
-  /// Sends a ping; the peer's pong counts as a sign of life.
+  /// Sends a ping, besides those that look whether the peer is there.
   /// - Parameter payload: at most 125 bytes; the rest is cut off.
   public func ping(_ payload: [UInt8] = []) { onLoop { $0.ping(payload) } }
 

@@ -58,10 +58,11 @@ class Namespace:
     def heal(self):
         tool(*self.inside("nft", "delete", "table", "inet", "vanish"))
 
-    def sockets(self, port):
-        """The client's established connections to the coordinator that a process still holds."""
+    def feeds(self, port):
+        """The ports of the client's live feed. It is opened after the connection that its requests share."""
         listed = tool(*self.inside("ss", "-tnpH", "state", "established", f"( dport = :{port} )")).stdout
-        return {match for match in re.findall(rf"{re.escape(self.theirs)}:(\d+) .*users:", listed)}
+        found = re.findall(rf"{re.escape(self.theirs)}:(\d+) .*users:.*fd=(\d+)", listed)
+        return {port for port, _ in sorted(found, key=lambda one: int(one[1]))[1:]}
 
     def remove(self):
         tool("ip", "netns", "del", self.name, check=False)
@@ -72,10 +73,11 @@ class HalfOpen(MarketTest):
     options = ("--host", "0.0.0.0")
     slowness = 3
 
-    def server_sockets(self, address):
-        """The coordinator's connections with this peer that it has not closed."""
-        listed = tool("ss", "-tnpH", "state", "established", f"( sport = :{self.market.port} and dst {address} )").stdout
-        return len(re.findall(r"users:", listed))
+    def holds(self, cable, ports):
+        """Whether the coordinator has not closed the feeds from these ports."""
+        listed = tool("ss", "-tnpH", "state", "established",
+                      f"( sport = :{self.market.port} and dst {cable.theirs} )").stdout
+        return ports & set(re.findall(rf"{re.escape(cable.theirs)}:(\d+) +users:", listed))
 
     def test_both_ends_notice_within_35_seconds_and_the_view_goes_on(self):
         """Drops everything, and each direction alone, on three cables at once."""
@@ -95,23 +97,23 @@ class HalfOpen(MarketTest):
             watchers.append(process)
         port = self.market.port
         for cable in cables:
-            until(lambda: len(cable.sockets(port)) == 1 and self.server_sockets(cable.theirs) == 1, "it watches", 20)
-        before = [cable.sockets(port) for cable in cables]
+            until(lambda: len(cable.feeds(port)) == 1 and self.holds(cable, cable.feeds(port)), "it watches", 20)
+        before = [cable.feeds(port) for cable in cables]
         cables[0].drop("input", "output")
         cables[1].drop("input")
         cables[2].drop("output")
         began = time.monotonic()
         for cable, known in zip(cables, before):
             left = NOTICED - (time.monotonic() - began)
-            until(lambda: not cable.sockets(port) & known, f"the client on {cable.theirs} notices", left)
+            until(lambda: not cable.feeds(port) & known, f"the client on {cable.theirs} notices", left)
             left = NOTICED - (time.monotonic() - began)
-            until(lambda: self.server_sockets(cable.theirs) == 0, f"the server notices {cable.theirs}", max(left, 1))
+            until(lambda: not self.holds(cable, known), f"the server notices {cable.theirs}", max(left, 1))
         # Not by luck: nobody gives up on a silent peer before the ping was due.
         self.assertGreater(time.monotonic() - began, 20)
         for cable in cables:
             cable.heal()
         for cable in cables:
-            until(lambda: len(cable.sockets(port)) >= 1, "it is back", 40)
+            until(lambda: cable.feeds(port), "it is back", 40)
         for folder in (self.market.folder / "work-miner" / "jobs").glob("*"):
             for path in [folder, *folder.rglob("*")]:
                 if path.is_dir():

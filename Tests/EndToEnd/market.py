@@ -127,7 +127,7 @@ class Market:
             if self.coordinator.poll() is not None:
                 raise AssertionError("the coordinator ended: " + (self.folder / "coordinator.err").read_text()[-2000:])
             text = (self.folder / "coordinator.out").read_text()[before:]
-            return re.search(r"^listening on http://127\.0\.0\.1:(\d+)$", text, re.M)
+            return re.search(r"^listening on http://[\d.]+:(\d+)$", text, re.M)
 
         self.port = int(until(address, "the coordinator listens", 30)[1])
         self.url = f"http://127.0.0.1:{self.port}"

@@ -53,7 +53,7 @@ import WebSocket
     rig.loop.advanceTime(by: .milliseconds(24_400))
     #expect(try rig.sent().isEmpty)
     rig.loop.advanceTime(by: .milliseconds(600))
-    #expect(try rig.sent().prefix(2) == [0x89, role == .server ? 0 : 0x80])
+    #expect(try rig.sent().prefix(2) == [0x89, role == .server ? 1 : 0x81])
     rig.loop.advanceTime(by: .seconds(9))
     #expect(rig.journal.closings.isEmpty)
     rig.loop.advanceTime(by: .seconds(1))
@@ -62,16 +62,43 @@ import WebSocket
     rig.finish()
   }
 
-  @Test func anyOctetIsASignOfLife() throws {
+  @Test func pongsKeepAConnection() throws {
     let rig = try Rig()
-    for _ in 0..<5 {
-      rig.loop.advanceTime(by: .seconds(25))
-      #expect(try rig.sent() == [0x89, 0])
-      try rig.receive([0x81])  // half a frame, once
-      rig.endpoint.machine = ConnectionMachine(
-        role: .server, pool: rig.endpoint.resources.pool, maskingKeys: { MaskingKey(0) })
+    for number in 1...5 {
+      rig.loop.advanceTime(by: .seconds(number == 1 ? 25 : 15))
+      #expect(try rig.sent() == [0x89, 1, UInt8(number)])
+      rig.loop.advanceTime(by: .seconds(9))
+      try rig.receive(clientFrame(0x8A, [UInt8(number)]))
+      rig.loop.advanceTime(by: .seconds(1))
     }
     #expect(rig.journal.closings.isEmpty)
+    rig.finish()
+  }
+
+  /// A network that loses one direction only: the peer speaks, and hears nothing.
+  @Test(arguments: [clientFrame(0x89, []), clientFrame(0x8A, []), clientFrame(0x8A, [2]), clientFrame(0x81, [120])])
+  func aPeerThatHearsNothingIsFound(frame: [UInt8]) throws {
+    let rig = try Rig()
+    rig.loop.advanceTime(by: .seconds(25))
+    try rig.receive(frame)
+    rig.loop.advanceTime(by: .milliseconds(9_400))
+    #expect(rig.journal.closings.isEmpty)
+    rig.loop.advanceTime(by: .milliseconds(600))
+    #expect(rig.journal.closings.map(\.cause) == [.keepaliveTimeout])
+    rig.finish()
+  }
+
+  /// A slow line: the pong comes after what was sent before it.
+  @Test func dataBeforeThePongIsWaitedFor() throws {
+    let rig = try Rig()
+    rig.loop.advanceTime(by: .seconds(25))
+    for _ in 0..<20 {
+      rig.loop.advanceTime(by: .seconds(4))
+      try rig.receive(clientFrame(0x81, [120]))
+    }
+    #expect(rig.journal.closings.isEmpty)
+    rig.loop.advanceTime(by: .milliseconds(5_600))
+    #expect(rig.journal.closings.map(\.cause) == [.keepaliveTimeout])
     rig.finish()
   }
 

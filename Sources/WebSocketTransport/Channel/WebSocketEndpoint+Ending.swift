@@ -19,17 +19,23 @@ extension WebSocketEndpoint {
     return nil
   }
 
-  /// Alternates between sending a ping and looking, `pongTimeout` later, whether anything has arrived.
+  /// Alternates between sending a ping and looking, `pongTimeout` later, whether its pong has come.
+  ///
+  /// What arrives otherwise proves nothing: a network may have lost one direction only. But a peer on a slow line whose
+  /// pong waits behind data is not cut while that data arrives.
   private func keepalive(_ now: NIODeadline) -> NIODeadline? {
     guard let pingInterval = configuration.pingInterval else { return nil }
     if isPingDue {
       isPingDue = false
       awaitsPong = true
-      ping([])
+      pingNumber &+= 1
+      ping([pingNumber])
       return now + configuration.pongTimeout
     }
     // Nothing can arrive while reading is paused.
     if awaitsPong, isReading {
+      let patience = lastArrival + .nanoseconds(configuration.pongTimeout.nanoseconds / 2)
+      if patience > now { return patience }
       abort(WebSocketCloseReason(cause: .keepaliveTimeout, code: .abnormal, reason: "no pong in time"))
       return nil
     }

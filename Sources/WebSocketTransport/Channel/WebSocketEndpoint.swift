@@ -31,8 +31,11 @@ final class WebSocketEndpoint: DeadlineHolder {
   /// Its place in a group.
   var seat: BroadcastGroup.Seat?
   var wheelPosition = DeadlineWheel.Position()
-  /// A ping is out and nothing has arrived since.
+  /// A ping is out, with ``pingNumber`` as its payload, and its pong has not come.
   var awaitsPong = false
+  var pingNumber: UInt8 = 0
+  /// When octets came last.
+  var lastArrival = NIODeadline.distantPast
   /// The next keepalive deadline sends a ping; else it looks for the answer to one.
   var isPingDue = true
   /// The peer broke the protocol.
@@ -79,7 +82,7 @@ final class WebSocketEndpoint: DeadlineHolder {
 
   /// Octets of the peer.
   func received(_ octets: UnsafeRawBufferPointer) {
-    awaitsPong = false
+    lastArrival = resources.eventLoop.now
     guard isReading, held == nil else { return hold(octets) }
     let taken = receive(octets)
     if taken < octets.count { hold(UnsafeRawBufferPointer(rebasing: octets[taken...])) }
@@ -159,7 +162,7 @@ final class WebSocketEndpoint: DeadlineHolder {
     case .text(let bytes): session?.received(text: ByteBuffer(bytes: bytes))
     case .binary(let bytes): session?.received(binary: ByteBuffer(bytes: bytes))
     case .ping(_, let reply): enqueue(ByteBuffer(bytes: reply))
-    case .pong: break
+    case .pong(let payload): if payload == [pingNumber] { awaitsPong = false }
     case .close(let status, let reply): closeReceived(status, reply: reply)
     case .failure(let failure, let notice): failed(failure, notice: notice)
     }
