@@ -71,6 +71,25 @@ import Testing
     }
   }
 
+  /// Whoever sends a stretch of a file asks first how much of it has arrived.
+  @Test func aStreamIsNotRepeated() async throws {
+    try await ScriptedServer.with({ _, received in
+      received.contains("/first") ? [.send(Self.empty)] : received.hasSuffix("abc") ? [.close] : []
+    }) { server in
+      try await TemporaryFolder.with { folder in
+        try TemporaryFolder.write(Array("abc".utf8), to: folder + "/f")
+        try await withClient(server.url) { client in
+          _ = try await client.transport.call(APIRequest(.get, APIPath("first")))
+          let body = UploadBody(try OpenFile(folder + "/f", O_RDONLY), 0..<3, progress: nil)
+          await #expect(throws: ClientError.self) {
+            try await client.transport.open(APIRequest(.put, APIPath("x")), upload: body)
+          }
+        }
+      }
+      #expect(server.opened == 1)
+    }
+  }
+
   @Test func answersThatCloseEndTheConnection() async throws {
     let text = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
     try await ScriptedServer.with(Self.answersEach(text)) { server in

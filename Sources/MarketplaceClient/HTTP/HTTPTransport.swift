@@ -110,16 +110,18 @@ public final class HTTPTransport: Sendable {
         // The coordinator closed it while nobody used it.
         switch error {
         case ConnectionFailure.notSent: continue
-        case ConnectionFailure.unanswered where isRepeatable(head): continue
+        case ConnectionFailure.unanswered where isRepeatable(head, body): continue
         default: throw error
         }
       }
     }
   }
 
-  private func isRepeatable(_ head: HTTPRequestHead) -> Bool {
-    switch head.method {
-    case .GET, .HEAD, .PUT: true
+  /// A stream is not: whoever sends it asks first how much of it has arrived.
+  private func isRepeatable(_ head: HTTPRequestHead, _ body: RequestBody) -> Bool {
+    switch (head.method, body) {
+    case (_, .stream): false
+    case (.GET, _), (.HEAD, _), (.PUT, _): true
     default: head.headers.contains(name: "Idempotency-Key")
     }
   }
