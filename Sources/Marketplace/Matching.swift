@@ -44,7 +44,10 @@ public struct Requirements: Hashable, Sendable {
     case .vram:
       guard wanted.minimumVRAM != nil else { return true }
       return !fittingDevices(in: offer).isEmpty
-    case .gpuCount: return fittingDevices(in: offer).count >= wanted.devices
+    // Without a count one device is enough, and that it lacks is the name or the memory.
+    case .gpuCount:
+      guard let count = wanted.gpuCount else { return true }
+      return fittingDevices(in: offer).count >= count
     case .cuda:
       guard let cuda = wanted.cuda else { return true }
       return offer.cuda.map { Version.isAtLeast($0, cuda) } ?? false
