@@ -388,6 +388,10 @@ class Start(MarketTest):
         for word in words:
             self.assertIn(word, done.stderr)
 
+    def assertNothingWritten(self, *folders):
+        for folder in folders:
+            self.assertFalse((self.market.folder / folder).exists(), f"{folder} was made")
+
     def test_two_coordinators_do_not_share_a_folder(self):
         done = self.start("--port", "0", "--data-dir", "data", "--keys-dir", "keys")
         self.assertStartFault(done, 5, f"in use by process {self.market.coordinator.pid}", "--data-dir")
@@ -395,10 +399,17 @@ class Start(MarketTest):
     def test_a_port_that_is_taken(self):
         done = self.start("--port", str(self.market.port), "--data-dir", "other", "--keys-dir", "other-keys")
         self.assertStartFault(done, 5, f"127.0.0.1 port {self.market.port} is in use by another program", "--port")
+        self.assertNothingWritten("other", "other-keys")
 
     def test_an_address_of_another_machine(self):
         done = self.start("--host", "192.0.2.1", "--port", "0", "--data-dir", "far", "--keys-dir", "far-keys")
         self.assertStartFault(done, 1, "192.0.2.1", "--host")
+        self.assertNothingWritten("far", "far-keys")
+
+    def test_a_host_that_is_none(self):
+        done = self.start("--host", "nowhere.invalid", "--port", "0", "--data-dir", "far", "--keys-dir", "far-keys")
+        self.assertStartFault(done, 1, "nowhere.invalid is no address", "--host")
+        self.assertNothingWritten("far", "far-keys")
 
     def unprivileged(self):
         """Options for another user than root, and a folder of that user. Skips where there can't be one."""

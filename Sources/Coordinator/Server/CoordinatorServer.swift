@@ -26,6 +26,7 @@ public enum CoordinatorServer {
       log.critical("this process will kill itself: it was started for a test", metadata: ["crash_point": "\(armed)"])
     }
     OpenFiles.raiseLimit()
+    try ListenProbe.check(configuration)
     let clock = SystemClock(ahead: configuration.clockOffset)
     let metrics = MarketMetrics()
     let (store, files) = try open(configuration, clock: clock, log: log, metrics: metrics.store)
@@ -127,7 +128,7 @@ public enum CoordinatorServer {
     do {
       try await stopping.run(logger: log)
     } catch let error as IOError {
-      throw StartError(listening: configuration, error)
+      throw StartError(listening: configuration, code: error.errnoCode)
     }
     await upgrader.wait()
   }

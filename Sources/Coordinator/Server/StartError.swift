@@ -1,5 +1,4 @@
 import Glibc
-import NIOCore
 import Store
 
 /// Why a coordinator did not start; the text is for its operator.
@@ -35,10 +34,10 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
     }
   }
 
-  /// The address can't be listened on.
-  init(listening configuration: CoordinatorConfiguration, _ error: IOError) {
+  /// The address can't be listened on. `code` is the system's error number.
+  init(listening configuration: CoordinatorConfiguration, code: Int32) {
     let place = "\(configuration.host) port \(configuration.port)"
-    switch error.errnoCode {
+    switch code {
     case EADDRINUSE:
       self.init(
         "\(place) is in use by another program", hint: "stop it, or choose another with --port (0 takes a free one)",
@@ -47,7 +46,7 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
       self.init("this user may not listen on \(place)", hint: "choose a port from 1024 on with --port")
     case EADDRNOTAVAIL:
       self.init("\(configuration.host) is not an address of this machine", hint: "--host names the one to listen on")
-    default: self.init("can't listen on \(place): \(String(cString: strerror(error.errnoCode)))")
+    default: self.init("can't listen on \(place): \(String(cString: strerror(code)))")
     }
   }
 }
