@@ -53,6 +53,21 @@ import Testing
     }
   }
 
+  /// The document keeps what the try before came to until the job has ended.
+  @Test(arguments: [
+    ("pending", 1, "earlier try 1: "), ("assigned", 3, "earlier try 2: "), ("running", 3, "earlier try 2: "),
+    ("canceling", 2, "earlier try 1: "), ("failed", 3, ""), ("lost", 3, ""),
+  ])
+  func anEarlierTrysErrorIsCalledThat(_ status: String, _ number: Int, _ label: String) async throws {
+    let text = document(status, #","error":"LOST: the lease ran out""#).replacing(
+      "\"try\":1", with: "\"try\":\(number)")
+    try await LoopbackServer.with(answer(200, text)) { server in
+      let outcome = await run("client", "status", "job_1", url: server.url)
+      let line = try #require(outcome.output.split(separator: "\n").first { $0.hasPrefix("error") })
+      #expect(line.drop { $0 != " " }.drop { $0 == " " } == label + "LOST: the lease ran out")
+    }
+  }
+
   @Test func listsPageAfterPage() async throws {
     let answer: LoopbackServer.Answer = { request in
       request.target.contains("cursor=c2")

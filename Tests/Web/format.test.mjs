@@ -66,6 +66,10 @@ test("titles, reasons, cost, progress", () => {
   assert.equal(format.reason({ status: "failed", error_detail: { code: "SIGNALED", message: "by 9" } }), "SIGNALED: by 9");
   assert.equal(format.reason({ status: "failed", error: "boom" }), "boom");
   assert.equal(format.reason({ status: "running", pending_reason: { message: "old" } }), "");
+  const error = { error_detail: { code: "LOST", message: "the lease ran out" } };
+  assert.equal(format.reason({ status: "running", try: 2, ...error }), "earlier try 1: LOST: the lease ran out");
+  assert.equal(format.reason({ status: "pending", try: 1, ...error }), "earlier try 1: LOST: the lease ran out");
+  assert.equal(format.reason({ status: "lost", try: 3, ...error }), "LOST: the lease ran out");
   assert.equal(format.cost("0.025000"), "0.025000");
   assert.equal(format.cost({ amount: "1.50", currency: "AITBC" }), "1.50 AITBC");
   assert.equal(format.cost(0.1), "–", "money is never a float");

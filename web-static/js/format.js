@@ -130,6 +130,13 @@ export function reason(job) {
     const { message, code } = job.pending_reason;
     return String(message ?? code ?? "");
   }
+  const text = errorText(job);
+  // The error of a job that has not ended is what its last try before came to.
+  if (text === "" || !activeStates.has(job.status) || !Number.isInteger(job.try)) return text;
+  return `earlier try ${job.status === "pending" ? job.try : job.try - 1}: ${text}`;
+}
+
+function errorText(job) {
   if (job.error_detail) {
     const { code, message } = job.error_detail;
     if (code && message) return `${code}: ${message}`;

@@ -35,7 +35,7 @@ class Row {
     const percent = progressPercent(job);
     const running = job.status === "running" || job.status === "canceling";
     const progress = running && percent !== null ? [`${percent} %`, job.progress_message].filter(Boolean).join(" · ") : "";
-    setText(this.#note, reason(job) || progress);
+    setText(this.#note, progress || reason(job));
     setHidden(this.#bar, !running || percent === null);
     if (percent !== null) this.#bar.value = percent;
     if (selected) this.link.setAttribute("aria-current", "true");

@@ -42,10 +42,16 @@ enum JobOutput {
       if let end { pairs.append(("ran", Printable.duration(end.millisecondsSince(start) / 1000))) }
     }
     if let code = job.exitCode { pairs.append(("exit code", "\(code)")) }
-    if let error = job.errorText { pairs.append(("error", error)) }
+    if let error = job.errorText { pairs.append(("error", origin(of: job) + error)) }
     if let cost = job.cost, job.isTerminal || job.status == .running { pairs.append(("cost", cost)) }
     if job.isTerminal { pairs.append(("results", job.resultsAvailable ? "available" : "none")) }
     return aligned(pairs) { label, text in label == "status" ? style.paint(text, Style.color(of: text)) : text }
+  }
+
+  /// The error of a job that has not ended is what its last try before came to.
+  private static func origin(of job: JobSnapshot) -> String {
+    guard !job.isTerminal else { return "" }
+    return "earlier try \(job.status == .pending ? job.tryNumber : job.tryNumber - 1): "
   }
 
   /// Every member of the document that is not null.
