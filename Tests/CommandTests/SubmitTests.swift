@@ -142,6 +142,27 @@ import Testing
     }
   }
 
+  /// The exact line to type, with the `--` before the first word that is no option's value.
+  @Test(arguments: [
+    ("echo hi", "-- echo hi"), ("ls -la", "-- ls -la"),
+    ("--gpu A100 --input a python3 train.py --epochs 3", "--gpu A100 --input a -- python3 train.py --epochs 3"),
+    ("--wait sh -c", "--wait -- sh -c"),
+  ])
+  func aMissingTerminatorIsHintedAt(_ given: String, _ wanted: String) async throws {
+    let (body, outcome) = try await body(given.split(separator: " ").map(String.init))
+    #expect(outcome.code == 2 && outcome.output.isEmpty && body == nil)
+    #expect(outcome.errors.hasSuffix("hint: the command stands behind --: aitbc client submit \(wanted)\n"))
+  }
+
+  @Test func theHintIsQuotedAndOnlyWhereItHelps() async throws {
+    let (_, quoted) = try await body(["sh", "-c", "echo 'a' $B"])
+    #expect(quoted.errors.hasSuffix(#"submit -- sh -c 'echo '\''a'\'' $B'"# + "\n"))
+    for words in [["--ttl", "1y", "x"], ["--bogus", "--", "x"], ["--gpu"]] {
+      let (_, outcome) = try await body(words)
+      #expect(outcome.code == 2 && !outcome.errors.contains("hint:"), "\(words): \(outcome.errors)")
+    }
+  }
+
   @Test func waitingPrintsTheIdAndExitsLikeWatch() async throws {
     let answer: LoopbackServer.Answer = { request in
       request.method == "POST"

@@ -22,6 +22,20 @@ enum Printable {
     return width <= 1 ? String(text.prefix(max(0, width))) : text.prefix(width - 1) + "…"
   }
 
+  /// A word as a shell reads it back.
+  static func shellWord(_ word: String) -> String {
+    let plain = word.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"):
+        true
+      default: "-_./:=@%+,".utf8.contains(byte)
+      }
+    }
+    if plain, !word.isEmpty { return word }
+    return "'" + line(word).replacing("'", with: #"'\''"#) + "'"
+  }
+
   /// `812 B`, `1.5 KiB`, `3.2 GiB`.
   static func bytes(_ count: Int64) -> String {
     guard count >= 1024 else { return "\(count) B" }

@@ -14,27 +14,27 @@ enum Runner {
         }
         return ExitStatus.success.rawValue
       } catch {
-        return report(error, in: context)
+        return report(error, arguments, in: context)
       }
     }
   }
 
-  private static func report(_ error: any Error, in context: CommandContext) -> Int32 {
+  private static func report(_ error: any Error, _ arguments: [String], in context: CommandContext) -> Int32 {
     switch error {
     case let exit as CommandExit: return exit.code
     case is BrokenPipe: return ExitStatus.success.rawValue
     case is CancellationError: return ExitStatus.interrupted.rawValue
-    case let error as ClientError: return report(CommandFailure(error), in: context)
+    case let error as ClientError: return report(CommandFailure(error), arguments, in: context)
     case let failure as CommandFailure:
       try? context.errors.line("error: " + Printable.line(failure.message))
       if let hint = failure.hint { try? context.errors.line("hint: " + hint) }
       return failure.status.rawValue
-    default: return reportParser(error, in: context)
+    default: return reportParser(error, arguments, in: context)
     }
   }
 
   /// The parser's own ends: help and version are answers, the rest is usage.
-  private static func reportParser(_ error: any Error, in context: CommandContext) -> Int32 {
+  private static func reportParser(_ error: any Error, _ arguments: [String], in context: CommandContext) -> Int32 {
     let text = Aitbc.fullMessage(for: error)
     if Aitbc.exitCode(for: error) == .success {
       try? context.output.line(text)
@@ -46,6 +46,7 @@ enum Runner {
     }
     let words = text.hasPrefix("Error: ") ? "error: " + text.dropFirst(7) : text
     try? context.errors.line(words)
+    if let hint = MissingTerminator.hint(arguments) { try? context.errors.line("hint: " + hint) }
     return ExitStatus.usage.rawValue
   }
 }
