@@ -22,8 +22,19 @@ extension Seconds {
   }
 
   /// What the grammar takes, for messages.
-  public static let durationHelp =
-    "a positive whole number with an optional unit s, m, h, d or w, like 90s, 30m, 2h, 7d"
+  public static func durationHelp(atMost limit: Seconds = longestInput) -> String {
+    "a positive whole number with an optional unit s, m, h, d or w, like 90s, 30m, 2h, 7d; at most "
+      + limit.durationText
+  }
+
+  /// In the largest unit that gives a whole number, no larger than days: `90s`, `2h`, `7d`.
+  public var durationText: String {
+    for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60)] as [(String, Int64)]
+    where whole >= length && whole % length == 0 {
+      return "\(whole / length)\(unit)"
+    }
+    return "\(whole)s"
+  }
 
   private static let units: [UInt8: Int64] = [
     UInt8(ascii: "s"): 1, UInt8(ascii: "m"): 60, UInt8(ascii: "h"): 3600, UInt8(ascii: "d"): 86_400,

@@ -146,9 +146,9 @@ public struct FieldReader {
     guard let text = value.string ?? value.integer.map(String.init),
       let seconds = Seconds(durationText: text)
     else {
-      return reject(name, "must be " + Seconds.durationHelp)
+      return reject(name, "must be " + Seconds.durationHelp(atMost: limit))
     }
-    guard seconds <= limit else { return reject(name, "must be at most \(limit.whole) seconds") }
+    guard seconds <= limit else { return reject(name, "must be at most \(limit.durationText)") }
     return seconds
   }
 

@@ -1,8 +1,34 @@
+import ArgumentParser
 import Testing
 
 @testable import aitbc
 
 @Suite struct ArgumentTests {
+  /// An error tells what is taken, and so does the help.
+  @Test(arguments: [
+    (["client", "share", "job_1", "--expires", "20y"], "at most 3660d", "1s to 3660d"),
+    (["client", "share", "job_1", "--expires", "0"], "a positive whole number", "1s to 3660d"),
+    (["client", "share", "job_1", "--max-downloads", "0"], "between 1 and 1000000000", "1 to 1000000000"),
+    (["client", "submit", "--ttl", "367d", "--", "x"], "at most 366d", "1s to 366d"),
+    (["client", "cancel", "job_1", "--grace", "2h"], "at most 1h", "1s to 1h"),
+    (["coordinator", "--lease", "61m"], "at most 1h", "at most 1h. Default 15s"),
+    (["coordinator", "--disk-floor", "1GB"], "512KiB", "Default 256MiB"),
+    (["miner", "--drain-timeout", "31d"], "at most 30d", "Default 5m"),
+    (["miner", "--slots", "0"], "between 1 and 10000", "1 to 10000"),
+  ])
+  func boundsAreTold(_ words: [String], _ bound: String, _ helped: String) async {
+    // Only parsed: a daemon must not start here.
+    do {
+      _ = try Aitbc.parseAsRoot(words)
+      Issue.record("it was taken")
+    } catch {
+      #expect(Aitbc.exitCode(for: error) == .validationFailure)
+      #expect(Aitbc.fullMessage(for: error).contains(bound), "\(Aitbc.fullMessage(for: error))")
+    }
+    let help = await run(Array(words.prefix(words[0] == "client" ? 2 : 1)) + ["--help"])
+    #expect(help.code == 0 && help.output.split { $0.isWhitespace }.joined(separator: " ").contains(helped))
+  }
+
   @Test(arguments: [
     (["client", "status", "X", "--url", "U"], ["client", "status", "X", "--url", "U"]),
     (["--url", "U", "client", "status", "X"], ["client", "status", "--url", "U", "X"]),
@@ -28,13 +54,7 @@ import Testing
       ("1TiB", 1 << 40), ("8388607TiB", 8_388_607 << 40), ("8388608TiB", nil), ("", nil), ("MiB", nil), ("-1", nil),
       ("1.5GiB", nil), ("1MB", nil), ("1 MiB", nil), ("1mib", nil), ("9999999999999999", nil), ("٣", nil),
     ] as [(String, Int64?)])
-  func sizes(_ text: String, _ bytes: Int64?) { #expect(ByteSize(argument: text)?.bytes == bytes) }
-
-  @Test func sizesAreShownAsPeopleWriteThem() {
-    #expect(ByteSize(256 << 20).defaultValueDescription == "256MiB")
-    #expect(ByteSize(1 << 40).defaultValueDescription == "1TiB")
-    #expect(ByteSize(1000).defaultValueDescription == "1000" && ByteSize(0).defaultValueDescription == "0")
-  }
+  func sizes(_ text: String, _ bytes: Int64?) { #expect((try? ByteSize.read(text))?.bytes == bytes) }
 
   @Test(arguments: [
     ["frob"], ["client", "frob"], ["client", "status"], ["client", "status", "a", "--job-id", "b"],

@@ -34,7 +34,10 @@ struct CancelCommand: ClientVerb {
   @Option(help: ArgumentHelp("Why; kept with the job.", valueName: "text"))
   var reason: String?
 
-  @Option(help: ArgumentHelp("How long the program may take to end before it is killed.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp(
+      "How long the program may take to end before it is killed, 1s to 1h. Default 5s.", valueName: "time"),
+    transform: TimeSpan.upTo(CancelRequest.longestGrace))
   var grace: TimeSpan?
 
   var callTimeout: TimeSpan? { timeout.timeout }
@@ -133,7 +136,7 @@ struct CancelFilter: ParsableArguments {
   @Option(help: ArgumentHelp("Only jobs created from this day or time on.", valueName: "date")) var from: String?
   @Option(help: ArgumentHelp("Only jobs created before this day or time.", valueName: "date")) var to: String?
   @Flag(help: "Every active job.") var all = false
-  @Option(help: "No more than so many, oldest first. Default 10000.") var limit: Int?
+  @Option(help: "No more than so many, oldest first, 1 to 10000. Default 10000.") var limit: Int?
   @Flag(help: "Tell which jobs that would be; change nothing.") var dryRun = false
 
   var isEmpty: Bool {

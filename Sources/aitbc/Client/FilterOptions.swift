@@ -9,7 +9,7 @@ struct FilterOptions: ParsableArguments {
       "Only these states: pending, running, failed, active, finished, … May be repeated.", valueName: "state"))
   var status: [StatusWord] = []
 
-  @Option(help: ArgumentHelp("Only jobs created in the last so many days.", valueName: "count"))
+  @Option(help: ArgumentHelp("Only jobs created in the last so many days, 1 to 36600.", valueName: "count"))
   var days: Int?
 
   @Option(help: ArgumentHelp("Only jobs created from this day or time on.", valueName: "date"))

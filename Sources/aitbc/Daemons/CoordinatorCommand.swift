@@ -20,40 +20,60 @@ struct CoordinatorCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("The address that links name, behind a proxy.", valueName: "url")) var publicUrl: String?
   @Option(help: ArgumentHelp("A further name that browsers may use. May be repeated.", valueName: "host"))
   var allowedHost: [String] = []
-  @Option(help: ArgumentHelp("How long a miner keeps a job without a sign of life.", valueName: "time")) var lease =
-    TimeSpan(Seconds(15))
-  @Option(help: ArgumentHelp("Free space under which no new jobs and inputs are taken.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp(
+      "How long a miner keeps a job without a sign of life, at most 1h. Default 15s.", valueName: "time"),
+    transform: TimeSpan.upTo(Self.hour))
+  var lease = TimeSpan(Seconds(15))
+  @Option(
+    help: ArgumentHelp("Free space under which no new jobs and inputs are taken. Default 256MiB.", valueName: "size"),
+    transform: ByteSize.read)
   var diskFloor = ByteSize(256 << 20)
   @Option(
     help: ArgumentHelp(
-      "Space kept back, so that jobs can be canceled and can end on a full disk; 0 keeps none.", valueName: "size"))
+      "Space kept back, so that jobs can be canceled and can end on a full disk; at most the floor, 0 keeps none. Default 64MiB.",
+      valueName: "size"),
+    transform: ByteSize.read)
   var diskReserve = ByteSize(64 << 20)
   @Option(
-    help: ArgumentHelp("Jobs of one account that miners may hold at once. Default: by its plan.", valueName: "count"))
+    help: ArgumentHelp(
+      "Jobs of one account that miners may hold at once, 1 or more. Default: by plan.", valueName: "count"))
   var runningLimit: Int?
-  @Option(help: ArgumentHelp("Requests in a second from one key; 0: no limit.", valueName: "count"))
+  @Option(help: ArgumentHelp("Requests in a second from one key, up to 1000000; 0: no limit.", valueName: "count"))
   var rateLimit: Int64 = 10_000
-  @Option(help: ArgumentHelp("The market's share of every charge, like 2.5.", valueName: "per cent"))
+  @Option(help: ArgumentHelp("The market's share of every charge, 0 to 100, like 2.5.", valueName: "per cent"))
   var fee = FeePercent(.none)
   @Option(
-    help: ArgumentHelp("Tests: run this far ahead of the machine's clock.", valueName: "time", visibility: .hidden))
+    help: ArgumentHelp("Tests: run this far ahead of the machine's clock.", valueName: "time", visibility: .hidden),
+    transform: TimeSpan.read)
   var clockOffset: TimeSpan?
   @Option(help: ArgumentHelp("Live feeds that one account may have open.", valueName: "number")) var feedsPerAccount =
     100
   @Option(help: ArgumentHelp("Live feeds from one remote address.", valueName: "number")) var feedsPerAddress = 100
   @Option(help: ArgumentHelp("Jobs whose logs one live feed may follow.", valueName: "number"))
   var feedSubscriptions = 100
-  @Option(help: ArgumentHelp("Size of one message from a client on a live feed.", valueName: "size"))
-  var feedMessageSize = ByteSize(64 << 10)
-  @Option(help: ArgumentHelp("How often a WebSocket is pinged.", valueName: "time")) var pingInterval =
-    TimeSpan(Seconds(25))
   @Option(
     help: ArgumentHelp(
-      "How long a WebSocket's peer may stay silent after a ping before it is dropped.", valueName: "time"))
+      "Size of one message from a client on a live feed, 256 to 16MiB. Default 64KiB.", valueName: "size"),
+    transform: ByteSize.read)
+  var feedMessageSize = ByteSize(64 << 10)
+  @Option(
+    help: ArgumentHelp("How often a WebSocket is pinged, at most 1h. Default 25s.", valueName: "time"),
+    transform: TimeSpan.upTo(Self.hour))
+  var pingInterval = TimeSpan(Seconds(25))
+  @Option(
+    help: ArgumentHelp(
+      "How long a WebSocket's peer may stay silent after a ping before it is dropped, at most 1h. Default 10s.",
+      valueName: "time"),
+    transform: TimeSpan.upTo(Self.hour))
   var pongTimeout = TimeSpan(Seconds(10))
-  @Option(help: ArgumentHelp("How long a stop waits for requests under way.", valueName: "time")) var stopTimeout =
-    TimeSpan(Seconds(10))
+  @Option(
+    help: ArgumentHelp("How long a stop waits for requests under way, at most 1h. Default 10s.", valueName: "time"),
+    transform: TimeSpan.upTo(Self.hour))
+  var stopTimeout = TimeSpan(Seconds(10))
   @OptionGroup var log: LogOptions
+
+  private static let hour = Seconds(3600)
 
   func validate() throws {
     guard (0...65_535).contains(port) else { throw ValidationError("--port must be between 0 and 65535.") }
@@ -71,11 +91,6 @@ struct CoordinatorCommand: AsyncParsableCommand {
     guard (256...16 << 20).contains(feedMessageSize.bytes) else {
       throw ValidationError("--feed-message-size must be between 256 and 16MiB.")
     }
-    guard pingInterval.seconds <= Seconds(3600), pongTimeout.seconds <= Seconds(3600) else {
-      throw ValidationError("--ping-interval and --pong-timeout must be at most 1h.")
-    }
-    guard stopTimeout.seconds <= Seconds(3600) else { throw ValidationError("--stop-timeout must be at most 1h.") }
-    guard lease.seconds <= Seconds(3600) else { throw ValidationError("--lease must be at most 1h.") }
   }
 
   func run() async throws {

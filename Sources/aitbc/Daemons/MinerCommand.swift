@@ -23,7 +23,7 @@ struct MinerCommand: AsyncParsableCommand {
       "A file with a key of role miner. Default: AITBC_MINER_KEY_FILE, else keys/miner.key.", valueName: "path"))
   var apiKeyFile: String?
   @Option(help: ArgumentHelp("Shown in the fleet. Default: the host's name.", valueName: "text")) var name: String?
-  @Option(help: ArgumentHelp("Jobs at a time.", valueName: "count")) var slots = 1
+  @Option(help: ArgumentHelp("Jobs at a time, 1 to 10000.", valueName: "count")) var slots = 1
   @Option(help: ArgumentHelp("A label that jobs may ask for. May be repeated.", valueName: "name=value")) var label:
     [NameValue] = []
   @Option(help: ArgumentHelp("Where this machine is.", valueName: "name")) var region: String?
@@ -37,7 +37,9 @@ struct MinerCommand: AsyncParsableCommand {
   var workDir = "miner-work"
   @Option(
     help: ArgumentHelp(
-      "Room for inputs that are kept for the next job, such as 512M or 10G; 0 keeps none.", valueName: "size"))
+      "Room for inputs that are kept for the next job, such as 512M or 10G; 0 keeps none. Default 10GiB.",
+      valueName: "size"),
+    transform: ByteSize.read)
   var cacheSize = ByteSize(10 << 30)
   @Option(help: "auto, bubblewrap or none.") var sandbox: SandboxName = .auto
   @Option(help: ArgumentHelp("A path that sandboxed jobs may read. May be repeated.", valueName: "path"))
@@ -56,7 +58,9 @@ struct MinerCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("A file with the key for it.", valueName: "path")) var inferenceKeyFile: String?
   @Option(
     help: ArgumentHelp(
-      "How long a draining miner without coordinator keeps finished results beyond their leases.", valueName: "time"))
+      "How long a draining miner without coordinator keeps finished results beyond their leases, at most 30d. Default 5m.",
+      valueName: "time"),
+    transform: TimeSpan.upTo(.days(30)))
   var drainTimeout = TimeSpan(Seconds(300))
   @OptionGroup var log: LogOptions
 

@@ -2,23 +2,29 @@ import ArgumentParser
 import Marketplace
 
 /// A length of time as people write it: `90`, `30m`, `2h`.
-struct TimeSpan: ExpressibleByArgument, Hashable, Sendable {
+///
+/// This and ``ByteSize`` are read by functions, and not by the parser's own protocol: then an error tells what is taken.
+struct TimeSpan: Hashable, Sendable {
   let seconds: Seconds
-
-  /// As help shows a default.
-  var defaultValueDescription: String { "\(seconds.whole)s" }
 
   init(_ seconds: Seconds) { self.seconds = seconds }
 
-  init?(argument: String) {
-    guard let seconds = Seconds(durationText: argument) else { return nil }
-    self.seconds = seconds
+  @Sendable static func read(_ argument: String) throws -> TimeSpan { try upTo(.longestInput)(argument) }
+
+  /// Reads no longer ones.
+  static func upTo(_ limit: Seconds) -> @Sendable (String) throws -> TimeSpan {
+    { argument in
+      guard let seconds = Seconds(durationText: argument), seconds <= limit else {
+        throw ValidationError("must be " + Seconds.durationHelp(atMost: limit))
+      }
+      return TimeSpan(seconds)
+    }
   }
 }
 
 /// A number of bytes as people write it: `1048576`, `512KiB`, `256MiB`, `2GiB`, `1TiB`, or `512K`, `10G` for the same;
 /// `0` is allowed.
-struct ByteSize: ExpressibleByArgument, Hashable, Sendable {
+struct ByteSize: Hashable, Sendable {
   let bytes: Int64
 
   private static let units = ["KiB": 10, "MiB": 20, "GiB": 30, "TiB": 40]
@@ -26,21 +32,13 @@ struct ByteSize: ExpressibleByArgument, Hashable, Sendable {
 
   init(_ bytes: Int64) { self.bytes = bytes }
 
-  init?(argument: String) {
+  @Sendable static func read(_ argument: String) throws -> ByteSize {
     let digits = argument.prefix { ("0"..."9").contains($0) }
     let unit = String(argument.dropFirst(digits.count))
     guard let shift = unit.isEmpty ? 0 : Self.units[unit] ?? Self.short[unit.uppercased()], digits.utf8.count <= 15,
       let count = Int64(digits), count <= Int64.max >> shift
-    else { return nil }
-    bytes = count << shift
-  }
-
-  /// As help shows a default.
-  var defaultValueDescription: String {
-    for (name, shift) in Self.units.sorted(by: { $0.value > $1.value }) where bytes > 0 && bytes % (1 << shift) == 0 {
-      return "\(bytes >> shift)\(name)"
-    }
-    return String(bytes)
+    else { throw ValidationError("must be a whole number of bytes, or one like 512KiB, 256MiB, 2GiB, 1TiB") }
+    return ByteSize(count << shift)
   }
 }
 

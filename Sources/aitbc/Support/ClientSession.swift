@@ -32,7 +32,7 @@ struct ClientSession: Sendable {
   private static func span(_ setting: Setting?) throws -> Seconds? {
     guard let setting else { return nil }
     guard let seconds = Seconds(durationText: setting.value) else {
-      throw CommandFailure(.usage, "timeout (\(setting.origin)) must be \(Seconds.durationHelp)")
+      throw CommandFailure(.usage, "timeout (\(setting.origin)) must be \(Seconds.durationHelp())")
     }
     return seconds
   }

@@ -38,7 +38,9 @@ struct FormatOptions: ParsableArguments {
 
 /// A bound on the whole call.
 struct TimeoutOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("How long the call may take with all retries, like 30s or 5m.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("How long the call may take with all retries, like 30s or 5m.", valueName: "time"),
+    transform: TimeSpan.read)
   var timeout: TimeSpan?
 }
 

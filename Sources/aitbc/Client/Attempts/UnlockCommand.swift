@@ -16,7 +16,9 @@ struct UnlockCommand: ClientVerb {
   @OptionGroup var timeout: TimeoutOptions
   @OptionGroup var chain: AttemptArgument
 
-  @Option(help: ArgumentHelp("How long it holds, like 30m. Default: until it is used.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp("How long it holds, 1s to 3660d, like 30m. Default: until used.", valueName: "time"),
+    transform: TimeSpan.read)
   var ttl: TimeSpan?
 
   @Option(help: ArgumentHelp("Why; kept with the run.", valueName: "text"))

@@ -20,7 +20,7 @@ struct DownloadCommand: ClientVerb {
       "The folder to put it into; made when it is not there. Default: the working directory.", valueName: "folder"))
   var output = "."
 
-  @Option(help: ArgumentHelp("Parts of a large package that are fetched at once.", valueName: "count"))
+  @Option(help: ArgumentHelp("Parts of a large package that are fetched at once, 1 to 64.", valueName: "count"))
   var parallel = ResumableDownload.defaultParts
 
   @Flag(help: "Write output.sha256 too.")

@@ -16,16 +16,22 @@ struct ShareCommand: ClientVerb {
   @OptionGroup var timeout: TimeoutOptions
   @OptionGroup var job: JobArgument
 
-  @Option(help: ArgumentHelp("How long it works, like 12h or 7d. Default 7d.", valueName: "time"))
+  @Option(
+    help: ArgumentHelp(
+      "How long it works, 1s to 3660d, but never longer than the result is kept. Default 7d.", valueName: "time"),
+    transform: TimeSpan.read)
   var expires: TimeSpan?
 
-  @Option(help: ArgumentHelp("How often it may be downloaded. Default: any number of times.", valueName: "count"))
+  @Option(
+    help: ArgumentHelp("How often it may be downloaded, 1 to 1000000000. Default: any number.", valueName: "count"))
   var maxDownloads: Int64?
 
   var callTimeout: TimeSpan? { timeout.timeout }
 
   func validate() throws {
-    if let maxDownloads, maxDownloads < 1 { throw ValidationError("--max-downloads must be at least 1.") }
+    if let maxDownloads, !(1...1_000_000_000).contains(maxDownloads) {
+      throw ValidationError("--max-downloads must be between 1 and 1000000000.")
+    }
   }
 
   func run(_ session: ClientSession) async throws {

@@ -33,7 +33,8 @@ struct SubmitCommand: ClientVerb {
 
   @Option(
     help: ArgumentHelp(
-      "With --wait: no longer than this; exits with 8 when the job is still active.", valueName: "time"))
+      "With --wait: no longer than this; exits with 8 when the job is still active.", valueName: "time"),
+    transform: TimeSpan.read)
   var waitTimeout: TimeSpan?
 
   @Flag(help: "With --wait: show what the job writes.")

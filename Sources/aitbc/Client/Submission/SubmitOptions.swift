@@ -4,13 +4,13 @@ import Marketplace
 /// What the job needs of a miner.
 struct ConstraintOptions: ParsableArguments {
   @Option(help: ArgumentHelp("GPU by name, like A100.", valueName: "name")) var gpu: String?
-  @Option(help: ArgumentHelp("How many GPUs.", valueName: "count")) var gpuCount: Int?
-  @Option(help: ArgumentHelp("GiB of memory on each GPU.", valueName: "gib")) var minVramGb: Int?
+  @Option(help: ArgumentHelp("How many GPUs, 1 to 1024.", valueName: "count")) var gpuCount: Int?
+  @Option(help: ArgumentHelp("GiB of memory on each GPU, 1 to 65536.", valueName: "gib")) var minVramGb: Int?
   @Option(help: ArgumentHelp("Least CUDA version.", valueName: "version")) var cuda: String?
   @Option(help: ArgumentHelp("Where the miner must be.", valueName: "name")) var region: String?
   @Option(help: ArgumentHelp("Highest price per GPU-hour.", valueName: "amount")) var maxPrice: String?
-  @Option(help: ArgumentHelp("CPU cores.", valueName: "count")) var cpus: Int?
-  @Option(help: ArgumentHelp("MiB of memory.", valueName: "mib")) var memoryMb: Int?
+  @Option(help: ArgumentHelp("CPU cores, 1 to 65536.", valueName: "count")) var cpus: Int?
+  @Option(help: ArgumentHelp("MiB of memory, 1 to 1073741824.", valueName: "mib")) var memoryMb: Int?
   @Option(help: ArgumentHelp("A label the miner must have. May be repeated.", valueName: "name=value")) var minerLabel:
     [NameValue] = []
   @Flag(help: "Ask for network access; given only where the miner's operator allows it.") var network = false
@@ -22,9 +22,16 @@ struct TreatmentOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A label on the job. May be repeated.", valueName: "name=value")) var label: [NameValue] =
     []
   @Option(help: "low, normal, high or urgent; changes the price.") var priority: PriorityWord?
-  @Option(help: ArgumentHelp("How long it may wait in the queue. Default 15m.", valueName: "time")) var ttl: TimeSpan?
-  @Option(help: ArgumentHelp("How long it may run. Default 1h.", valueName: "time")) var timeout: TimeSpan?
-  @Option(help: ArgumentHelp("On how many miners it may be tried. Default 3.", valueName: "count")) var maxTries: Int?
+  @Option(
+    help: ArgumentHelp("How long it may wait in the queue, 1s to 366d. Default 15m.", valueName: "time"),
+    transform: TimeSpan.upTo(.days(366)))
+  var ttl: TimeSpan?
+  @Option(
+    help: ArgumentHelp("How long it may run, 1s to 366d. Default 1h.", valueName: "time"),
+    transform: TimeSpan.upTo(.days(366)))
+  var timeout: TimeSpan?
+  @Option(help: ArgumentHelp("On how many miners it may be tried, 1 to 100. Default 3.", valueName: "count"))
+  var maxTries: Int?
   @Option(
     help: ArgumentHelp(
       "A failure after which it is tried again, like TIMEOUT or EXIT_NONZERO. May be repeated.", valueName: "code"))

@@ -22,7 +22,7 @@ struct LogsCommand: ClientVerb {
   @Flag(name: .shortAndLong, help: "Go on until the job ends.")
   var follow = false
 
-  @Option(help: ArgumentHelp("Begin so many lines before the end.", valueName: "lines"))
+  @Option(help: ArgumentHelp("Begin so many lines before the end, 0 to 1000000.", valueName: "lines"))
   var tail: Int?
 
   @Option(name: .customLong("try"), help: ArgumentHelp("Of this try. Default: the last.", valueName: "number"))

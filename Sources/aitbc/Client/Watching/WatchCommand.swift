@@ -16,7 +16,8 @@ struct WatchCommand: ClientVerb {
   var logs = false
 
   @Option(
-    help: ArgumentHelp("Watch no longer than this; exits with 8 when the job is still active.", valueName: "time"))
+    help: ArgumentHelp("Watch no longer than this; exits with 8 when the job is still active.", valueName: "time"),
+    transform: TimeSpan.read)
   var timeout: TimeSpan?
 
   @Flag(help: "Exit with the job's own exit code.")
