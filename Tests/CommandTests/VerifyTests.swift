@@ -134,6 +134,24 @@ import Wire
     #expect(try JSONParser.parse(other.output)["receipt"] == "invalid")
   }
 
+  /// The coordinator has forgotten what to compare with; the file and its signatures are still there.
+  @Test func afterAPurgeTheFileCanStillBeChecked() async throws {
+    let keyList = keyList
+    try await LoopbackServer.with({ request in
+      request.path.hasSuffix("keys")
+        ? LoopbackAnswer(200, keyList) : LoopbackAnswer(410, #"{"code":"results_purged","status":410,"detail":"gone"}"#)
+    }) { server in
+      let words = ["client", "verify", "--job-id", "job_1"]
+      let file = await run(words + ["--file", "my output.zip"], url: server.url)
+      #expect(file.code == 3 && file.errors.hasPrefix("error: gone\n"))
+      #expect(file.errors.contains("hint: the package itself can still be checked"))
+      #expect(
+        file.errors.contains("aitbc client verify --file 'my output.zip'; without the coordinator too, with --keys"))
+      let none = await run(words, url: server.url)
+      #expect(none.code == 3 && none.errors.contains("aitbc client verify --file PATH"))
+    }
+  }
+
   @Test func aJobThatCostNothingHasNone() async throws {
     let none = LoopbackAnswer(404, #"{"code":"receipt_not_available","title":"t","detail":"d","status":404}"#)
     let free = try await online(none, cost: "0.000000")

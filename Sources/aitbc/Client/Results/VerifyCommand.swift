@@ -4,6 +4,7 @@ import Glibc
 import JSON
 import MarketplaceClient
 import ResultPackage
+import Wire
 
 struct VerifyCommand: ClientVerb {
   static let configuration = CommandConfiguration(
@@ -55,6 +56,28 @@ struct VerifyCommand: ClientVerb {
   }
 
   func run(_ session: ClientSession) async throws {
+    do {
+      try await verify(session)
+    } catch let error as ClientError {
+      guard case .problem(let problem) = error, problem.status == 410 else { throw error }
+      throw CommandFailure(.notFound, error.description, hint: hintAfterPurge)
+    }
+  }
+
+  /// The coordinator has nothing to compare with any more; signatures still tell.
+  private var hintAfterPurge: String {
+    guard let file else {
+      return "a package that was downloaded before can be checked with: aitbc client verify --file PATH"
+    }
+    let words: [(String, String?)] = [
+      ("--file", file), ("--keys", keys), ("--receipt", receipt), ("--sha256", sha256),
+    ]
+    let line = words.flatMap { name, value in value.map { [name, Printable.shellWord($0)] } ?? [] }
+    return "the package itself can still be checked with: aitbc client verify " + line.joined(separator: " ")
+      + (keys == nil ? "; without the coordinator too, with --keys FILE (what GET /v1/keys answered)" : "")
+  }
+
+  private func verify(_ session: ClientSession) async throws {
     let trusted = try await trustedKeys(session)
     var expected = sha256.flatMap { SHA256Digest(hex: $0) }
     if let job {
