@@ -163,6 +163,20 @@ import Testing
     }
   }
 
+  /// Quiet: the id alone, whatever becomes of the job; its logs go on.
+  @Test func waitingQuietlyPrintsTheIdAlone() async throws {
+    let answer: LoopbackServer.Answer = { request in
+      request.method == "POST"
+        ? LoopbackAnswer(201, #"{"job_id":"job_1","status":"pending"}"#) : LoopbackAnswer(200, document("failed"))
+    }
+    try await LoopbackServer.with(answer) { server in
+      let outcome = await run("client", "submit", "--wait", "-q", "--", "x", url: server.url)
+      #expect((outcome.code, outcome.output, outcome.errors) == (1, "job_1\n", ""))
+      // The end of the watching is `watch`'s own answer.
+      #expect(await run("client", "watch", "-q", "job_1", url: server.url).output.hasPrefix("job_1 failed"))
+    }
+  }
+
   @Test func waitingPrintsTheIdAndExitsLikeWatch() async throws {
     let answer: LoopbackServer.Answer = { request in
       request.method == "POST"

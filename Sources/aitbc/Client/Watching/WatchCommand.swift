@@ -42,9 +42,11 @@ struct WatchCommand: ClientVerb {
     }
   }
 
+  /// The last word about a job. Where standard output is something else's, it is a remark.
   static func finish(_ job: JobSnapshot, _ format: OutputFormat, linesToErrors: Bool, _ session: ClientSession) throws {
     if format == .jsonl { return try session.output.line(job.json.text) }
     guard format == .table else { return try JobOutput.write(job, format, to: session.output) { [] } }
+    if linesToErrors, session.isQuiet { return }
     let output = linesToErrors ? session.context.errors : session.output
     let style = session.style(forErrors: linesToErrors)
     try output.line(style.paint(Printable.line(JobOutput.ending(job)), Style.color(of: job.statusWord)))
