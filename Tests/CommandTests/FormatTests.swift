@@ -1,4 +1,6 @@
 import JSON
+import Marketplace
+import MarketplaceClient
 import Testing
 
 @testable import aitbc
@@ -73,6 +75,35 @@ import Testing
     table.add("22", "yyyyyy", "")
     #expect(table.lines(width: nil) == ["A   LONG    LAST", "1   x       abcdefgh", "22  yyyyyy"])
     #expect(table.lines(width: 16)[1] == "1   x       abc…")
+  }
+
+  /// On a terminal nothing is wider than it, and the id stays whole for as long as it fits; in a pipe all is there.
+  @Test(arguments: [
+    (40, ["JOB", "STATUS"]), (60, ["JOB", "STATUS", "DONE", "NAME"]),
+    (80, ["JOB", "STATUS", "DONE", "RAN", "COST", "NAME"]),
+    (200, ["JOB", "STATUS", "DONE", "CREATED", "RAN", "COST", "NAME"]),
+  ])
+  func listsFitTheTerminal(_ width: Int, _ columns: [String]) throws {
+    let id = "job_01k2z0000000000000000000aa"
+    let text = document().replacing("job_1", with: id).replacing(#""name":"n""#, with: #""name":"a name that is long""#)
+    let job = try #require(JobSnapshot(json: try JSONParser.parse(text)))
+    let style = Style(choice: .never, isTerminal: true, [:])
+    let now = Timestamp(milliseconds: 1_770_000_000_000)
+    let lines = JobOutput.table([job], style, width: width, now: now)
+    #expect(lines.allSatisfy { $0.count <= width }, "\(lines)")
+    #expect(lines[0].split(separator: " ").map(String.init) == columns)
+    #expect(lines[1].hasPrefix(id + "  comp"))
+    #expect(width == 200 || lines[1].contains("…"))
+    let whole = JobOutput.table([job], style, width: nil, now: now)
+    #expect(whole[1].hasSuffix("0.001250  a name that is long"))
+  }
+
+  @Test func longLinesBreakAtSpaces() {
+    let text = "job_1 failed after 0:03: EXIT_NONZERO: exit code 3"
+    #expect(Printable.wrapped(text, to: 24) == ["job_1 failed after 0:03:", "  EXIT_NONZERO: exit", "  code 3"])
+    #expect(Printable.wrapped(text, to: nil) == [text])
+    #expect(Printable.wrapped("abcdefgh i", to: 4) == ["abcdefgh", "  i"])
+    #expect(Printable.wrapped("", to: 4) == [""])
   }
 
   @Test(

@@ -59,7 +59,7 @@ extension AdminVerb {
     case .jsonl: for item in items { try session.output.line(item.text) }
     case .id: for item in items { try session.output.line(item[id]?.string ?? "") }
     case .table:
-      let width = session.context.isOutputTerminal ? session.context.width : nil
+      let width = session.context.width()
       for line in AdminOutput.table(items, columns).lines(width: width) { try session.output.line(line) }
     }
   }

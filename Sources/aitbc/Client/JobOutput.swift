@@ -79,7 +79,8 @@ enum JobOutput {
         job.id, job.statusWord, "\(job.progress)%", job.createdAt.map { String($0.description.prefix(19)) } ?? "-",
         ran ?? "-", job.cost ?? "-", job.name ?? title(of: job))
     }
-    return table.lines(width: width) { column, cell, padded in
+    // A name is worth more than these; of narrow lines the id, which begins them, stays whole.
+    return table.lines(width: width, dispensable: [3, 5, 4, 2]) { column, cell, padded in
       column == 1 ? style.paint(padded, Style.color(of: cell)) : padded
     }
   }

@@ -86,7 +86,7 @@ struct ListCommand: ClientVerb {
     case .json: try session.output.line(document.pretty)
     case .yaml: try session.output.text(YAMLWriter.text(document))
     default:
-      let width = session.context.isOutputTerminal ? session.context.width : nil
+      let width = session.context.width()
       for line in JobOutput.table(jobs, session.style(), width: width, now: session.context.clock.now) {
         try session.output.line(line)
       }

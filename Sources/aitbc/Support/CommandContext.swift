@@ -29,11 +29,18 @@ struct CommandContext: Sendable {
     context.isInputTerminal = isatty(0) == 1
     context.isOutputTerminal = isatty(1) == 1
     context.isErrorTerminal = isatty(2) == 1
-    var size = winsize()
-    if ioctl(2, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { context.width = Int(size.ws_col) }
+    for descriptor in [Int32(1), 2] {
+      var size = winsize()
+      guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { continue }
+      context.width = Int(size.ws_col)
+      break
+    }
     context.environment = EnvironmentReader.all()
     return context
   }
+
+  /// Columns of standard output, or of standard error; nil, which bounds nothing, when it is no terminal.
+  func width(forErrors: Bool = false) -> Int? { (forErrors ? isErrorTerminal : isOutputTerminal) ? width : nil }
 
   /// `path`, seen from the working directory.
   func resolve(_ path: String) -> String {

@@ -22,6 +22,23 @@ enum Printable {
     return width <= 1 ? String(text.prefix(max(0, width))) : text.prefix(width - 1) + "…"
   }
 
+  /// Breaks at spaces into lines of at most `width` characters, all but the first indented by two. A longer word stays
+  /// whole. `width` nil: one line.
+  static func wrapped(_ text: String, to width: Int?) -> [String] {
+    guard let width, text.count > width else { return [text] }
+    var lines: [String] = []
+    var line = ""
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      if !line.isEmpty, line.count + 1 + word.count > width {
+        lines.append(line)
+        line = "  " + word
+      } else {
+        line += (lines.isEmpty && line.isEmpty ? "" : " ") + word
+      }
+    }
+    return lines + [line]
+  }
+
   /// A word as a shell reads it back.
   static func shellWord(_ word: String) -> String {
     let plain = word.utf8.allSatisfy { byte in

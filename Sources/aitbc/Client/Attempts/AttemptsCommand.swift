@@ -52,7 +52,7 @@ struct AttemptsCommand: ClientVerb {
         job.exitCode.map(String.init) ?? "-", job.json["rerun_reason"]?.string ?? "-")
     }
     let style = session.style()
-    return table.lines(width: session.context.isOutputTerminal ? session.context.width : nil) { column, cell, padded in
+    return table.lines(width: session.context.width()) { column, cell, padded in
       column == 2 ? style.paint(padded, Style.color(of: cell)) : padded
     }
   }

@@ -56,6 +56,6 @@ struct QueueCommand: ClientVerb {
         position, job.id, job.priorityWord ?? "-", job.estimatedStart.map { String($0.description.prefix(19)) } ?? "-",
         job.json["pending_reason"]?["code"]?.string ?? "-", job.name ?? JobOutput.title(of: job))
     }
-    return table.lines(width: session.context.isOutputTerminal ? session.context.width : nil)
+    return table.lines(width: session.context.width(), dispensable: [3, 2, 4])
   }
 }

@@ -49,7 +49,11 @@ struct WatchCommand: ClientVerb {
     if linesToErrors, session.isQuiet { return }
     let output = linesToErrors ? session.context.errors : session.output
     let style = session.style(forErrors: linesToErrors)
-    try output.line(style.paint(Printable.line(JobOutput.ending(job)), Style.color(of: job.statusWord)))
+    let width = session.context.width(forErrors: linesToErrors)
+    // Nothing of a reason is cut off.
+    for line in Printable.wrapped(Printable.line(JobOutput.ending(job)), to: width) {
+      try output.line(style.paint(line, Style.color(of: job.statusWord)))
+    }
   }
 }
 

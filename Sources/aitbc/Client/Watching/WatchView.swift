@@ -19,6 +19,8 @@ struct WatchView {
   private let session: ClientSession
   /// Where lines about the job go: standard output, or standard error when that is the job's own.
   private let lines: any ByteOutput
+  /// Columns of what ``lines`` is; nil when that is no terminal.
+  private let width: Int?
   private let style: Style
   private var startedAt: Timestamp?
   private var isBarShown = false
@@ -29,6 +31,7 @@ struct WatchView {
     self.form = form
     self.session = session
     lines = linesToErrors ? session.context.errors : session.context.output
+    width = session.context.width(forErrors: linesToErrors)
     style = session.style(forErrors: linesToErrors)
   }
 
@@ -108,7 +111,9 @@ struct WatchView {
   private func line(_ text: String, _ status: String, at time: Timestamp) throws {
     guard form != .silent else { return }
     let clock = String(time.description.dropFirst(11).prefix(8))
-    try lines.line("\(clock) " + style.paint(Printable.line(text), Style.color(of: status)))
+    let shown = Printable.line(text)
+    let cut = width.map { Printable.cut(shown, to: max(1, $0 - clock.count - 1)) } ?? shown
+    try lines.line("\(clock) " + style.paint(cut, Style.color(of: status)))
   }
 
   private func showJSON(_ event: JobEvent) throws {
