@@ -24,7 +24,8 @@ func target(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .testTarget(name: name + "Tests", dependencies: [.byName(name: name)] + dependencies, swiftSettings: rules)
+  .testTarget(
+    name: name + "Tests", dependencies: [.byName(name: name), "TestRandomness"] + dependencies, swiftSettings: rules)
 }
 
 let package = Package(
@@ -119,6 +120,7 @@ let package = Package(
       name: "package-bench", dependencies: ["ResultPackage", "Cryptography"], path: "Benchmarks/package-bench",
       swiftSettings: rules),
 
+    .target(name: "TestRandomness", path: "Tests/TestRandomness", swiftSettings: rules),
     tests("JSON"),
     tests("Marketplace", ["JSON"]),
     tests("Clocks", ["Marketplace"]),
@@ -149,7 +151,7 @@ let package = Package(
       name: "SimulationTests",
       dependencies: [
         "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "Store", "Coordinator", "Miner", "MarketplaceClient",
-        "StoreInMemory", log,
+        "StoreInMemory", "TestRandomness", log,
       ], swiftSettings: rules),
     tests(
       "Coordinator",

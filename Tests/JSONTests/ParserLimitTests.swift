@@ -1,5 +1,6 @@
 import JSON
 import Testing
+import TestRandomness
 
 @Suite struct ParserLimitTests {
   private static let limit = JSONParser.maximumDepth
@@ -62,11 +63,11 @@ import Testing
 
   /// Any bytes give a value or an error; a value survives being written and read.
   @Test(arguments: [UInt64.random(in: 0 ... .max), 1, 2]) func fuzz(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     let letters = Array(#"{}[]:,"\u0019eE+-.tfn dDcC8 "#.utf8) + [0, 10, 0x7F, 0x80, 0xC3, 0xA9, 0xED, 0xFF]
     for _ in 0..<4_000 {
       var bytes: [UInt8]
-      if random.chance(2) {
+      if random.chance(oneIn: 2) {
         bytes = (0..<random.below(40)).map { _ in letters[random.below(letters.count)] }
       } else {
         bytes = random.json(depth: 3).encoded

@@ -1,6 +1,7 @@
 import Foundation
 import JSON
 import Testing
+import TestRandomness
 
 private let python = "/usr/bin/python3"
 
@@ -17,7 +18,7 @@ private let python = "/usr/bin/python3"
 
   /// What we write, Python reads; its sorted form is our canonical form; and what it writes with escapes, we read.
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func agreesOnRandomValues(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     let values = (0..<500).map { _ in random.json(isExact: true) }
     let answers = try run(lines: values.map(\.text))
     try #require(answers.count == values.count * 2, "seed \(seed)")

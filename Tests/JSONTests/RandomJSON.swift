@@ -1,11 +1,12 @@
 import JSON
+import TestRandomness
 
-extension Seeded {
+extension SeededGenerator {
   /// A random value; `depth` bounds the nesting. With `isExact`, only numbers that every JSON library keeps exactly.
   mutating func json(depth: Int = 4, isExact: Bool = false) -> JSONValue {
     switch below(depth > 0 ? 8 : 6) {
     case 0: return .null
-    case 1: return .bool(chance(2))
+    case 1: return .bool(chance(oneIn: 2))
     case 2: return .integer(Int64.random(in: .min ... .max, using: &self) >> Int64(below(64)))
     case 3: return .decimal(isExact ? bigInteger() : decimal())
     case 4, 5: return .string(text())
@@ -33,13 +34,13 @@ extension Seeded {
   }
 
   private mutating func bigInteger() -> String {
-    (chance(2) ? "-" : "") + "9" + (0..<(19 + below(40))).map { _ in String(below(10)) }.joined()
+    (chance(oneIn: 2) ? "-" : "") + "9" + (0..<(19 + below(40))).map { _ in String(below(10)) }.joined()
   }
 
   private mutating func decimal() -> String {
-    let whole = chance(2) ? "0" : String(1 + below(100_000))
+    let whole = chance(oneIn: 2) ? "0" : String(1 + below(100_000))
     let fraction = "." + String(below(1_000_000))
-    let exponent = chance(2) ? "" : ["e", "E", "e+", "e-"][below(4)] + String(below(400))
-    return (chance(2) ? "-" : "") + whole + fraction + exponent
+    let exponent = chance(oneIn: 2) ? "" : ["e", "E", "e+", "e-"][below(4)] + String(below(400))
+    return (chance(oneIn: 2) ? "-" : "") + whole + fraction + exponent
   }
 }

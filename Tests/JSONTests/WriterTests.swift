@@ -1,5 +1,6 @@
 import JSON
 import Testing
+import TestRandomness
 
 @Suite struct WriterTests {
   @Test func compact() {
@@ -63,7 +64,7 @@ import Testing
   }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max), 1, 2, 3]) func roundTrip(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<1_000 {
       let value = random.json()
       #expect(try JSONParser.parse(value.encoded) == value, "seed \(seed)")
@@ -73,7 +74,7 @@ import Testing
     }
   }
 
-  private func shuffled(_ value: JSONValue, _ random: inout Seeded) -> JSONValue {
+  private func shuffled(_ value: JSONValue, _ random: inout SeededGenerator) -> JSONValue {
     switch value {
     case .array(let elements): return .array(elements.map { shuffled($0, &random) })
     case .object(let object):

@@ -1,6 +1,7 @@
 import JSON
 import Marketplace
 import Testing
+import TestRandomness
 import Wire
 
 @testable import MarketplaceClient
@@ -133,7 +134,7 @@ import Wire
   /// Whatever is repeated, dropped in front or cut into reconnects: the statuses that come out are those that went in.
   @Test(arguments: UInt64(1)...60)
   func anyDelivery(_ seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let history: [JobState] = [.pending, .assigned, .running, .pending, .assigned, .running, .canceling, .canceled]
     let messages = history.enumerated().map { index, state in
       Self.status(Int64(index * 3 + 1), state, tryNumber: index < 3 ? 1 : 2)

@@ -4,6 +4,7 @@ import LoopbackServer
 import Marketplace
 import Synchronization
 import Testing
+import TestRandomness
 import Wire
 
 @testable import MarketplaceClient
@@ -200,7 +201,7 @@ extension FeedMessage {
 
   /// Without a hint the wait is anything between nothing and the growing ceiling (full jitter).
   @Test func waitsHaveFullJitter() {
-    var generator = SeededGenerator(state: 5)
+    var generator = SeededGenerator(seed: 5)
     for attempt in 0..<8 {
       let ceiling = min(15_000, 500 << attempt)
       let waits = (0..<400).map { _ in

@@ -1,5 +1,6 @@
 import Marketplace
 import Testing
+import TestRandomness
 import Wire
 
 @testable import MarketplaceClient
@@ -69,7 +70,7 @@ import Wire
   /// Any cutting, repeating, overlapping and leaving out, with gaps filled from the whole: the bytes come out once.
   @Test(arguments: UInt64(1)...100)
   func anyDelivery(_ seed: UInt64) {
-    var generator = SeededGenerator(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let whole = (0..<Int.random(in: 0...200, using: &generator)).map { UInt8($0 & 255) }
     var logs = LogAssembler()
     var out: [UInt8] = []

@@ -1,5 +1,6 @@
 import Marketplace
 import Testing
+import TestRandomness
 import Wire
 
 @testable import MarketplaceClient
@@ -28,14 +29,14 @@ import Wire
   }
 
   @Test func attemptsAreBounded() {
-    var generator = SeededGenerator(state: 1)
+    var generator = SeededGenerator(seed: 1)
     let policy = RetryPolicy(maximumAttempts: 3)
     #expect(policy.delay(after: Self.problem(503), attempt: 2, using: &generator) != nil)
     #expect(policy.delay(after: Self.problem(503), attempt: 3, using: &generator) == nil)
   }
 
   @Test func retryAfterIsAFloorAndHasALimit() throws {
-    var generator = SeededGenerator(state: 2)
+    var generator = SeededGenerator(seed: 2)
     let policy = RetryPolicy()
     for attempt in 1...4 {
       let wait = try #require(
@@ -47,7 +48,7 @@ import Wire
   }
 
   @Test func jitterStaysUnderItsCeiling() {
-    var generator = SeededGenerator(state: 3)
+    var generator = SeededGenerator(seed: 3)
     let policy = RetryPolicy(maximumAttempts: 100)
     for attempt in 1...50 {
       for _ in 0..<50 {

@@ -1,5 +1,6 @@
 import Marketplace
 import Testing
+import TestRandomness
 
 @Suite struct DurationTests {
   @Test(
@@ -23,7 +24,7 @@ import Testing
   func refuses(text: String) { #expect(Seconds(durationText: text) == nil) }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func everyUnit(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     let units: [(String, Int64)] = [("", 1), ("s", 1), ("m", 60), ("h", 3_600), ("d", 86_400), ("w", 604_800)]
     for _ in 0..<2_000 {
       let (unit, length) = units[random.below(units.count)]

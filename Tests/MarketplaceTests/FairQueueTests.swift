@@ -1,5 +1,6 @@
 import Marketplace
 import Testing
+import TestRandomness
 
 /// One miner that claims job after job from the fair queue, as the store does it: lowest rank first, then oldest.
 private struct Market {
@@ -165,7 +166,7 @@ private struct Market {
   }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func virtualTimeNeverGoesBack(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     var time: Int64 = 0
     for _ in 0..<5_000 {
       let priority = Priority.allCases[random.below(4)]
@@ -195,7 +196,7 @@ private struct Market {
   }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func spreads(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     let delays = (0..<4_000).map { _ in Backoff.reconnect.delay(attempt: 3, using: &random).milliseconds }
     #expect(delays.allSatisfy { (0...4_000).contains($0) }, "seed \(seed)")
     let mean = delays.reduce(0, +) / 4_000

@@ -1,11 +1,12 @@
 import Marketplace
 import Testing
+import TestRandomness
 
 @Suite struct IdentifierTests {
   private static let alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
   @Test(arguments: [UInt64.random(in: 0 ... .max), 1]) func form(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<1_000 {
       let time = Timestamp(milliseconds: Int64.random(in: 0..<(1 << 48), using: &random))
       let id = JobID(at: time, using: &random)
@@ -20,7 +21,7 @@ import Testing
   }
 
   @Test func prefixes() {
-    var random = Seeded(1)
+    var random = SeededGenerator(seed: 1)
     let time = Timestamp(milliseconds: 1)
     #expect(MinerID(at: time, using: &random).rawValue.hasPrefix("miner_"))
     #expect(AccountID(at: time, using: &random).rawValue.hasPrefix("acct_"))
@@ -46,7 +47,7 @@ import Testing
   }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func sortsByTime(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     let times = (0..<2_000).map { _ in Int64.random(in: 0..<4_000_000_000_000, using: &random) }
     let ids = Set(times).sorted().map { JobID(at: Timestamp(milliseconds: $0), using: &random) }
     #expect(ids == ids.sorted(), "seed \(seed)")

@@ -1,5 +1,6 @@
 import JSON
 import Marketplace
+import TestRandomness
 
 /// Jobs in any state, as a store would restore them.
 enum JobFixture {
@@ -7,7 +8,7 @@ enum JobFixture {
   static let now = start + Seconds(100)
 
   static func identifier<Kind>(_ kind: Kind.Type, _ seed: UInt64) -> Identifier<Kind> {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     return Identifier<Kind>(at: start, using: &random)
   }
 

@@ -1,10 +1,11 @@
 import Marketplace
 import Testing
+import TestRandomness
 
 /// Invariants after any sequence of operations.
 @Suite struct JobRandomTests {
   @Test(arguments: [UInt64.random(in: 0 ... .max), 1, 2, 3]) func invariantsHold(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<400 {
       var walk = Walk(job: JobFixture.new(maxTries: 1 + random.below(4)), now: JobFixture.start)
       for _ in 0..<40 {
@@ -29,7 +30,7 @@ import Testing
       self.now = now
     }
 
-    mutating func step(_ operation: JobOperation, _ random: inout Seeded) {
+    mutating func step(_ operation: JobOperation, _ random: inout SeededGenerator) {
       let before = job
       history.append(operation.rawValue)
       do {
@@ -45,11 +46,11 @@ import Testing
       } catch {
         expect(job == before, "a refusal changed something")
       }
-      if random.chance(2) { report(&random) }
+      if random.chance(oneIn: 2) { report(&random) }
       checkJob(before)
     }
 
-    private mutating func report(_ random: inout Seeded) {
+    private mutating func report(_ random: inout SeededGenerator) {
       let known = job.progress
       _ = job.report(progress: random.below(140) - 20, message: nil)
       expect(job.progress >= known, "progress fell")

@@ -1,5 +1,6 @@
 import Marketplace
 import Testing
+import TestRandomness
 
 @Suite struct MoneyTests {
   @Test(
@@ -22,7 +23,7 @@ import Testing
   func refuses(text: String) { #expect(Money(decimal: text) == nil) }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func roundTrip(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<5_000 {
       let shift = Int64(random.below(50))
       let amount = Money(micros: Int64.random(in: 0...Money.largestInput.micros, using: &random) >> shift)

@@ -1,6 +1,7 @@
 import JSON
 import Marketplace
 import Testing
+import TestRandomness
 
 @Suite struct SpecificationTests {
   /// What is not said is not stored.
@@ -41,7 +42,7 @@ import Testing
   }
 
   @Test(arguments: [UInt64.random(in: 0 ... .max), 1, 2]) func roundTrip(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<500 {
       let job = random.specification()
       #expect(JobSpecification(json: job.json) == job, "seed \(seed)")
@@ -53,7 +54,7 @@ import Testing
 
   /// Different jobs have different bytes; the order in which members were written does not count.
   @Test(arguments: [UInt64.random(in: 0 ... .max)]) func canonicalEquality(seed: UInt64) {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for _ in 0..<500 {
       let job = random.specification()
       var reordered = job
@@ -74,11 +75,11 @@ import Testing
   }
 }
 
-extension Seeded {
+extension SeededGenerator {
   private mutating func word() -> String {
     ["", "a", "B", "ß", "e\u{301}", "\"", "\n", "😀", "k\(below(50))"][below(9)]
   }
-  private mutating func maybe<T>(_ make: (inout Self) -> T) -> T? { chance(2) ? make(&self) : nil }
+  private mutating func maybe<T>(_ make: (inout Self) -> T) -> T? { chance(oneIn: 2) ? make(&self) : nil }
   private mutating func words() -> [String] { (0..<below(4)).map { _ in word() } }
 
   private mutating func labels() -> [String: String] {
@@ -88,21 +89,21 @@ extension Seeded {
   fileprivate mutating func specification() -> JobSpecification {
     var job = JobSpecification(runner: ["process", "noop", "inference"][below(3)], command: words())
     job.payload = JSONObject(
-      (0..<below(4)).map { ("p\($0)", chance(2) ? .integer(Int64(below(9))) : ["q": .string(word())]) })
+      (0..<below(4)).map { ("p\($0)", chance(oneIn: 2) ? .integer(Int64(below(9))) : ["q": .string(word())]) })
     job.name = maybe { $0.word() }
     job.environment = (0..<below(4)).map { EnvironmentVariable(name: "E\($0)", value: word()) }
-    job.inputs = (0..<below(3)).map { JobInputFile(path: "f\($0)", sha256: word(), isExecutable: chance(2)) }
+    job.inputs = (0..<below(3)).map { JobInputFile(path: "f\($0)", sha256: word(), isExecutable: chance(oneIn: 2)) }
     job.artifacts = words()
-    if chance(2) { job.constraints = constraints() }
+    if chance(oneIn: 2) { job.constraints = constraints() }
     job.priority = Priority.allCases[below(4)]
-    if chance(2) { job.timeToLive = Seconds(Int64(1 + below(100_000))) }
-    if chance(2) { job.timeout = Seconds(Int64(1 + below(100_000))) }
+    if chance(oneIn: 2) { job.timeToLive = Seconds(Int64(1 + below(100_000))) }
+    if chance(oneIn: 2) { job.timeout = Seconds(Int64(1 + below(100_000))) }
     job.maxTries = 1 + below(5)
     job.runKey = maybe { $0.word() }
-    job.isStrict = chance(2)
+    job.isStrict = chance(oneIn: 2)
     job.notBefore = maybe { Timestamp(milliseconds: Int64.random(in: -1...253_402_300_799_999, using: &$0)) }
     job.labels = labels()
-    job.failsFast = chance(2)
+    job.failsFast = chance(oneIn: 2)
     job.payment = maybe {
       PaymentNote(amount: ["0", "1.50", "1e3", "123456789012345678901"][$0.below(4)], currency: $0.word())
     }
@@ -121,7 +122,7 @@ extension Seeded {
     wanted.labels = labels()
     wanted.cpus = maybe { $0.below(99) }
     wanted.memoryMiB = maybe { $0.below(99) }
-    wanted.network = chance(2)
+    wanted.network = chance(oneIn: 2)
     return wanted
   }
 

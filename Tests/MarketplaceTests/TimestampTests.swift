@@ -1,5 +1,6 @@
 import Glibc
 import Testing
+import TestRandomness
 
 @testable import Marketplace
 
@@ -36,7 +37,7 @@ import Testing
 
   /// Against the C library's calendar, over all years that the format can write.
   @Test(arguments: [UInt64.random(in: 0 ... .max), 1, 2]) func agreesWithTheLibrary(seed: UInt64) throws {
-    var random = Seeded(seed)
+    var random = SeededGenerator(seed: seed)
     for round in 0..<3_000 {
       let range: ClosedRange<Int64> =
         round % 2 == 0 ? -62_167_219_200...253_402_300_799 : -4_000_000_000...4_000_000_000

@@ -1,5 +1,6 @@
 import ResultPackage
 import Testing
+import TestRandomness
 
 /// Archives that nobody means well with. Each is refused, and for its own reason.
 struct HostileArchiveTests {
@@ -279,7 +280,7 @@ struct HostileArchiveTests {
 
   @Test func randomDamageNeverCrashes() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SeededRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let text = random.text(2000)
     let good = try archive([("a", text), ("b", random.bytes(100)), ("c", [])])
     for _ in 0..<3000 {

@@ -1,5 +1,6 @@
 import ResultPackage
 import Testing
+import TestRandomness
 
 /// Names that come one by one are told apart from all before them.
 @Suite struct NameIndexTests {
@@ -36,7 +37,7 @@ import Testing
   /// The same verdicts as the package builder's, whatever the order.
   @Test func itAgreesWithTheBuilder() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SeededRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let parts = ["a", "A", "b", "é", "e\u{301}", "ab"]
     for _ in 0..<300 {
       var index = NameIndex()

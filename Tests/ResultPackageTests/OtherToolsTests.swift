@@ -3,6 +3,7 @@ import Foundation
 import ResultPackage
 import Glibc
 import Testing
+import TestRandomness
 
 /// What others say of our archives: Info-ZIP, 7-Zip, libarchive, Python.
 @Suite(.serialized)
@@ -38,7 +39,7 @@ struct OtherToolsTests {
 
   @Test func randomTrees() throws {
     let seed = ProcessInfo.processInfo.environment["SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0...UInt64.max)
-    var random = SeededRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     for start in stride(from: 0, to: Self.treeCount, by: 100) {
       let folder = try TemporaryFolder()
       var expected = ""
@@ -54,7 +55,7 @@ struct OtherToolsTests {
 
   /// Packs a random tree, on one thread and on several; returns what Python must say of it.
   private static func packTree(
-    number: Int, into folder: TemporaryFolder, _ random: inout SeededRandom, _ seed: Comment
+    number: Int, into folder: TemporaryFolder, _ random: inout SeededGenerator, _ seed: Comment
   ) throws -> String {
     var files = randomTree(&random).map { (name: "artifacts/" + $0.name, bytes: $0.bytes) }
     files += [("logs/stdout.log", random.text(Int(random.next() % 5000))), ("logs/stderr.log", [])]
@@ -80,7 +81,7 @@ struct OtherToolsTests {
   }
 
   /// Some files with random paths, in order, without clashes.
-  static func randomTree(_ random: inout SeededRandom) -> [(name: String, bytes: [UInt8])] {
+  static func randomTree(_ random: inout SeededGenerator) -> [(name: String, bytes: [UInt8])] {
     let segments = ["a", "b-c", "data", "é", "e\u{301}tude", "結果", "x y", ".h", "模型-7", "log.txt", "n\u{A0}b", "$(x)"]
     var files: [String: [UInt8]] = [:]
     for _ in 0..<Int.random(in: 1...12, using: &random) {
@@ -121,7 +122,7 @@ struct OtherToolsTests {
     let folder = try TemporaryFolder()
     let size: UInt64 = 4 << 30 | 1
     // Random at its start, so that it is stored; zeros after it, which the sink leaves as a hole.
-    var random = SeededRandom(seed: 6)
+    var random = SeededGenerator(seed: 6)
     let head = random.bytes(1 << 20)
     let sink = try SparseFileSink(folder.file("large.zip"))
     let writer = try ZipWriter(sink: sink)

@@ -2,6 +2,7 @@ import Cryptography
 import Foundation
 import ResultPackage
 import Testing
+import TestRandomness
 
 struct PackageBuilderTests {
   static func entry(_ path: String, _ text: String, known: SHA256Digest? = nil) throws -> PackageEntry {
@@ -58,7 +59,7 @@ struct PackageBuilderTests {
 
   @Test func filesAndBytesGiveTheSamePackage() throws {
     let folder = try TemporaryFolder()
-    var random = SeededRandom(seed: 7)
+    var random = SeededGenerator(seed: 7)
     let log = random.text(1_500_000)
     let result = random.bytes(700_000)
     try folder.write(Array("head".utf8) + log + Array("later lines".utf8), to: "log")
@@ -80,7 +81,7 @@ struct PackageBuilderTests {
   /// A file that has its digest as its name, and bytes that are made in pieces, before and after the manifest.
   @Test func otherSourcesGiveTheSamePackage() throws {
     let folder = try TemporaryFolder()
-    var random = SeededRandom(seed: 8)
+    var random = SeededGenerator(seed: 8)
     let bytes = random.text(700_000)
     let digest = SHA256.hash(bytes)
     try folder.write(bytes, to: digest.hex)

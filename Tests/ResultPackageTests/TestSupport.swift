@@ -1,6 +1,7 @@
 import Cryptography
 import Foundation
 import ResultPackage
+import TestRandomness
 
 /// A temporary folder that is removed with this object.
 final class TemporaryFolder {
@@ -45,20 +46,7 @@ func shell(_ script: String, in folder: String) throws -> CommandResult {
   return CommandResult(status: process.terminationStatus, output: String(decoding: data, as: UTF8.self))
 }
 
-/// SplitMix64: a failing test's seed, which it prints, gives the same data again.
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
-
+extension SeededGenerator {
   mutating func bytes(_ count: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count + 8)

@@ -1,8 +1,11 @@
 import ResultPackage
 import Testing
+import TestRandomness
 
 struct ZipEntryCursorTests {
-  static func sample(_ random: inout SeededRandom) throws -> (files: [(name: String, bytes: [UInt8])], bytes: [UInt8]) {
+  static func sample(_ random: inout SeededGenerator) throws -> (
+    files: [(name: String, bytes: [UInt8])], bytes: [UInt8]
+  ) {
     var files: [(name: String, bytes: [UInt8])] = [
       ("job_x/a", random.text(1_300_000)), ("job_x/b", random.bytes(700_000)),
     ]
@@ -12,7 +15,7 @@ struct ZipEntryCursorTests {
   }
 
   @Test func lookupFindsWhatTheReaderFinds() throws {
-    var random = SeededRandom(seed: 8)
+    var random = SeededGenerator(seed: 8)
     let (files, bytes) = try Self.sample(&random)
     let lookup = try ZipLookup(BytesSource(bytes))
     let reader = try ZipReader(BytesSource(bytes))
@@ -27,7 +30,7 @@ struct ZipEntryCursorTests {
 
   @Test func anyPlaceInAnyOrder() throws {
     let seed = UInt64.random(in: 0...UInt64.max)
-    var random = SeededRandom(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let (files, bytes) = try Self.sample(&random)
     let source = BytesSource(bytes)
     for file in files.prefix(2) {
@@ -49,7 +52,7 @@ struct ZipEntryCursorTests {
   }
 
   @Test func damageIsTold() throws {
-    var random = SeededRandom(seed: 9)
+    var random = SeededGenerator(seed: 9)
     let (_, bytes) = try Self.sample(&random)
     let entry = try #require(try ZipLookup(BytesSource(bytes)).entry(named: "job_x/a"))
     var damaged = bytes

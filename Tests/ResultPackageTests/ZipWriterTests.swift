@@ -1,13 +1,14 @@
 import Cryptography
 import ResultPackage
 import Testing
+import TestRandomness
 
 struct ZipWriterTests {
   static let chunk = 512 * 1024
 
   @Test(arguments: [0, 1, 100, chunk - 1, chunk, chunk + 1, 2 * chunk, 3 * chunk + 17])
   func everyLengthRoundTrips(length: Int) throws {
-    var random = SeededRandom(seed: UInt64(length))
+    var random = SeededGenerator(seed: UInt64(length))
     let mixed = random.text(length / 2) + random.bytes(length - length / 2)
     for bytes in [random.text(length), random.bytes(length), mixed, [UInt8](repeating: 0, count: length)] {
       let reader = try ZipReader(BytesSource(try archive([("a", bytes)])))
@@ -18,7 +19,7 @@ struct ZipWriterTests {
   }
 
   @Test func methodIsChosenByTheBytes() throws {
-    var random = SeededRandom(seed: 1)
+    var random = SeededGenerator(seed: 1)
     let cases: [(String, [UInt8], ZipMethod)] = [
       ("empty", [], .stored), ("tiny", [1, 2, 3], .stored), ("random.txt", random.bytes(100_000), .stored),
       ("text.png", random.text(100_000), .deflated), ("long random", random.bytes(2_000_000), .stored),
@@ -32,7 +33,7 @@ struct ZipWriterTests {
   }
 
   @Test func incompressiblePiecesOfACompressibleFileGrowLittle() throws {
-    var random = SeededRandom(seed: 2)
+    var random = SeededGenerator(seed: 2)
     let bytes = random.text(Self.chunk) + random.bytes(4 * Self.chunk)
     let entry = try #require(try ZipReader(BytesSource(try archive([("a", bytes)]))).entries.first)
     #expect(entry.method == .deflated)
@@ -41,13 +42,13 @@ struct ZipWriterTests {
 
   @Test(arguments: [1, 2, 3, 7])
   func threadsDoNotChangeTheBytes(threads: Int) throws {
-    var random = SeededRandom(seed: 3)
+    var random = SeededGenerator(seed: 3)
     let files = [("a", random.text(5_000_000)), ("b", random.bytes(1_000_000)), ("c", random.text(10))]
     #expect(try archive(files, threads: threads) == archive(files))
   }
 
   @Test func digestsAreOfTheFilesAndTheArchive() throws {
-    var random = SeededRandom(seed: 4)
+    var random = SeededGenerator(seed: 4)
     let sink = BufferSink()
     let writer = try ZipWriter(sink: sink)
     for length in [0, 10, Self.chunk + 5] {
@@ -107,7 +108,7 @@ struct ZipWriterTests {
   }
 
   @Test func sinkErrorsComeThrough() throws {
-    var random = SeededRandom(seed: 5)
+    var random = SeededGenerator(seed: 5)
     let writer = try ZipWriter(sink: BufferSink(limit: Self.chunk))
     #expect(throws: LimitExceeded(limit: UInt64(Self.chunk))) { try writer.add("a", random.bytes(3 * Self.chunk)) }
   }

@@ -2,6 +2,7 @@ import Cryptography
 import Glibc
 import Marketplace
 import Testing
+import TestRandomness
 
 @testable import Store
 

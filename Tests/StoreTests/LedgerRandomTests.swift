@@ -1,6 +1,7 @@
 import Clocks
 import Marketplace
 import Testing
+import TestRandomness
 
 @testable import Store
 

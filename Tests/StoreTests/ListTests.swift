@@ -2,6 +2,7 @@ import JSON
 import Marketplace
 import Store
 import Testing
+import TestRandomness
 
 /// Lists against a naive model; against the protocol only.
 @Suite struct ListTests {

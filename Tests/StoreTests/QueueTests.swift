@@ -2,6 +2,7 @@ import Clocks
 import Marketplace
 import Store
 import Testing
+import TestRandomness
 
 /// The queue, the counters and the maintenance lists; against the protocol only.
 @Suite struct QueueTests {

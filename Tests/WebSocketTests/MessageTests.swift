@@ -1,4 +1,5 @@
 import Testing
+import TestRandomness
 import WebSocket
 
 @Suite struct MessageTests {

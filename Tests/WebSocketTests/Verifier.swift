@@ -1,4 +1,5 @@
 import Testing
+import TestRandomness
 import WebSocket
 
 /// Gives the same octets to fresh connections in every manner: whole, octet by octet, cut at random, and to many at

@@ -2,6 +2,7 @@ import Cryptography
 import JSON
 import Marketplace
 import Testing
+import TestRandomness
 import Wire
 
 @Suite struct ReceiptTests {
@@ -12,7 +13,7 @@ import Wire
   /// The contract's second vector: A100 × 4, 4 h, high.
   init() throws {
     key = try Ed25519PrivateKey(rawBytes: [UInt8](repeating: 7, count: 32))
-    var random = Seeded(1)
+    var random = SeededGenerator(seed: 1)
     let duration = Seconds(4 * 3600)
     receipt = Receipt(
       job: JobID(at: Self.start, using: &random), tryNumber: 2, provider: MinerID(at: Self.start, using: &random),

@@ -2,6 +2,7 @@ import Clocks
 import Marketplace
 import Store
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Coordinator
@@ -12,23 +13,25 @@ import Wire
   private static let seeds: [UInt64] = [.random(in: 0 ... .max), 1, 2]
 
   private func offer(_ random: inout SeededGenerator) -> MinerOffer {
-    var offer = MinerOffer(runners: random.chance(80) ? ["process", "noop"] : ["noop"], slots: 1)
+    var offer = MinerOffer(runners: random.chance(percent: 80) ? ["process", "noop"] : ["noop"], slots: 1)
     offer.slots = Int.random(in: 1...3, using: &random)
     offer.region = ["north", "south", nil][Int.random(in: 0..<3, using: &random)]
     offer.cpus = Int.random(in: 1...8, using: &random)
     for _ in 0..<Int.random(in: 0...2, using: &random) {
       offer.gpus.append(
-        GPUDevice(name: random.chance(50) ? "A100" : "RTX 4090", memoryMiB: random.chance(50) ? 24_576 : 81_920))
+        GPUDevice(
+          name: random.chance(percent: 50) ? "A100" : "RTX 4090",
+          memoryMiB: random.chance(percent: 50) ? 24_576 : 81_920))
     }
     return offer
   }
 
   private func specification(_ random: inout SeededGenerator, priorities: Bool) -> JobSpecification {
-    var job = JobSpecification(runner: random.chance(70) ? "noop" : "process")
-    if random.chance(30) { job.constraints.region = random.chance(50) ? "north" : "south" }
-    if random.chance(30) { job.constraints.cpus = Int.random(in: 1...8, using: &random) }
-    if random.chance(30) { job.constraints.gpu = random.chance(50) ? "A100" : "RTX 4090" }
-    if random.chance(10) { job.constraints.minimumVRAM = 80 }
+    var job = JobSpecification(runner: random.chance(percent: 70) ? "noop" : "process")
+    if random.chance(percent: 30) { job.constraints.region = random.chance(percent: 50) ? "north" : "south" }
+    if random.chance(percent: 30) { job.constraints.cpus = Int.random(in: 1...8, using: &random) }
+    if random.chance(percent: 30) { job.constraints.gpu = random.chance(percent: 50) ? "A100" : "RTX 4090" }
+    if random.chance(percent: 10) { job.constraints.minimumVRAM = 80 }
     if priorities { job.priority = Priority.allCases[Int.random(in: 0..<4, using: &random)] }
     job.maxTries = 100
     return job
@@ -109,7 +112,8 @@ import Wire
     default:
       world.clock.advance(by: Seconds(1))
       if let one = world.held.randomElement(using: &world.random) {
-        let end: TryEnd = world.random.chance(80) ? .completed(exitCode: 0, result: nil) : .refused(reason: "no")
+        let end: TryEnd =
+          world.random.chance(percent: 80) ? .completed(exitCode: 0, result: nil) : .refused(reason: "no")
         try await world.end(one, end, by: one.link.miner.id)
       }
     }

@@ -6,6 +6,7 @@ import Marketplace
 import Store
 import Synchronization
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Coordinator

@@ -2,6 +2,7 @@ import Clocks
 import Marketplace
 import Store
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Coordinator
@@ -62,14 +63,14 @@ private struct World {
     case 5: flush()
     case 6, 7: pump()
     case 8, 9: answer()
-    case 10: if generator.chance(15) { reconnect() } else if generator.chance(20) { resumeMessage() }
-    default: if generator.chance(5) { prune() }
+    case 10: if generator.chance(percent: 15) { reconnect() } else if generator.chance(percent: 20) { resumeMessage() }
+    default: if generator.chance(percent: 5) { prune() }
     }
   }
 
   mutating func commit() {
     last += Int64.random(in: 1...3, using: &generator)
-    if generator.chance(80) { log.append(last) }
+    if generator.chance(percent: 80) { log.append(last) }
   }
 
   /// The next committed event of the topic, or the end of a stretch that holds none.

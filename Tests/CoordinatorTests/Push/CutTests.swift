@@ -4,6 +4,7 @@ import Marketplace
 import Store
 import Synchronization
 import Testing
+import TestRandomness
 import WebSocket
 import Wire
 
@@ -68,10 +69,10 @@ import Wire
         try feed.receive(Array(upload.prefix(count)))
         upload = upload.dropFirst(count)
       }
-      if random.chance(40) { market(&random) }
-      if random.chance(70) { try await feed.read() }
+      if random.chance(percent: 40) { market(&random) }
+      if random.chance(percent: 70) { try await feed.read() }
       let waiting = feed.sent.count - delivered
-      if waiting > 0, random.chance(80) {
+      if waiting > 0, random.chance(percent: 80) {
         let count = min(Int.random(in: 1...waiting, using: &random), limit - delivered)
         try socket.receive(feed.sent[delivered..<(delivered + count)])
         delivered += count
@@ -96,7 +97,7 @@ import Wire
       let deflate = Self.agreement(&random)
       let feed = VirtualFeed(
         topic, scope: .account, resume: position, deflate: deflate, now: MonotonicTime(milliseconds: 0))
-      topic.open(feed, forgets: random.chance(50), runEvents: 8)
+      topic.open(feed, forgets: random.chance(percent: 50), runEvents: 8)
       let socket = Socket(deflate: deflate)
       let isCut = try await connection(
         feed, socket, upload: [], cutAfter: Int.random(in: 1...2500, using: &random), random: &random
@@ -145,7 +146,7 @@ import Wire
       let resume = reducer.resumePoint.map { FeedResume(epoch: $0.epoch, after: $0.after) }
       let feed = VirtualFeed(
         topic, scope: .job(job), resume: resume, deflate: deflate, now: MonotonicTime(milliseconds: 0))
-      topic.open(feed, forgets: random.chance(50), runEvents: 4)
+      topic.open(feed, forgets: random.chance(percent: 50), runEvents: 4)
       let socket = Socket(deflate: deflate)
       let upload = socket.send(.subscribe(job: job.rawValue, logs: true, offsets: logs.offsets))
       let mustEnd = cuts >= 100
@@ -158,10 +159,10 @@ import Wire
           hasEnded = true
           topic.endLogs(of: job)
           topic.change(job, .completed)
-        } else if random.chance(40) {
+        } else if random.chance(percent: 40) {
           topic.change(job, [.assigned, .running, .canceling].randomElement(using: &random) ?? .running)
         } else {
-          let stream = random.chance(60) ? LogStream.stdout : .stderr
+          let stream = random.chance(percent: 60) ? LogStream.stdout : .stderr
           topic.log(Array("line \(UInt16.random(in: 0...9999, using: &random)) é汉🧪\n".utf8), stream, of: job)
         }
       }

@@ -1,5 +1,6 @@
 import Marketplace
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Coordinator
@@ -153,7 +154,7 @@ private struct LogWorld {
         var bytes: [UInt8] = []
         for _ in 0..<Int.random(in: 0...20, using: &generator) {
           bytes += Array((Self.texts.randomElement(using: &generator) ?? "").utf8)
-          if generator.chance(10) { bytes.append(UInt8.random(in: 0...255, using: &generator)) }
+          if generator.chance(percent: 10) { bytes.append(UInt8.random(in: 0...255, using: &generator)) }
         }
         whole[key(number, stream)] = bytes
       }
@@ -165,7 +166,7 @@ private struct LogWorld {
   var isOver: Bool { isTerminal && cursor.isFinished }
 
   mutating func step() {
-    let stream: LogStream = generator.chance(50) ? .stdout : .stderr
+    let stream: LogStream = generator.chance(percent: 50) ? .stdout : .stderr
     switch Int.random(in: 0..<4, using: &generator) {
     case 0: write(stream)
     case 1: end()
@@ -203,7 +204,7 @@ private struct LogWorld {
     case .piece(let piece): show(piece)
     case .read(let read):
       let bytes = whole[key(read.tryNumber, read.stream)] ?? []
-      let short = generator.chance(20) ? Int.random(in: 1...read.limit, using: &generator) : read.limit
+      let short = generator.chance(percent: 20) ? Int.random(in: 1...read.limit, using: &generator) : read.limit
       if let piece = cursor.took(Array(bytes.dropFirst(Int(read.offset)).prefix(short)), for: read) { show(piece) }
     }
   }

@@ -3,25 +3,10 @@ import JSON
 import Marketplace
 import Store
 import Synchronization
+import TestRandomness
 import Wire
 
 @testable import Coordinator
-
-/// A small generator whose whole state is its seed, so that a printed seed repeats a run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
-}
 
 /// Identifiers that are the same in every run.
 enum Known {

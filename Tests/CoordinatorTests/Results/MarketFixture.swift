@@ -8,6 +8,7 @@ import NIOPosix
 import Store
 import Synchronization
 import Testing
+import TestRandomness
 
 @testable import Coordinator
 

@@ -5,6 +5,7 @@ import Glibc
 import Marketplace
 import Store
 import Testing
+import TestRandomness
 
 @testable import Coordinator
 

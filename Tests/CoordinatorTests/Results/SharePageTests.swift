@@ -2,6 +2,7 @@ import JSON
 import Marketplace
 import Store
 import Testing
+import TestRandomness
 
 @testable import Coordinator
 

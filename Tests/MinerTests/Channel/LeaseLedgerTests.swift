@@ -1,6 +1,7 @@
 import Clocks
 import Marketplace
 import Testing
+import TestRandomness
 
 @testable import Miner
 
@@ -130,7 +131,7 @@ struct LeaseLedgerTests {
   /// Whatever is delayed or lost, the deadline here is never later than the coordinator's own.
   @Test func `the fence comes before the coordinator's deadline under any delays`() {
     for seed in 0..<300 as Range<UInt64> {
-      var random = SplitMix(state: seed)
+      var random = SeededGenerator(seed: seed)
       var ledger = LeaseLedger(margin: Seconds(milliseconds: 500))
       var now: Int64 = 0
       // The assignment took no time at all, or the margin must cover it.

@@ -6,6 +6,7 @@ import Marketplace
 import MarketplaceClient
 import Synchronization
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Miner
@@ -33,7 +34,7 @@ final class FakeCoordinator: ArtifactDestination {
     var logs: [String: [LogStream: [UInt8]]] = [:]
     var artifacts: [String: [UInt8]] = [:]
     var settled: [String: TryReport] = [:]
-    var random = SplitMix(state: 42)
+    var random = SeededGenerator(seed: 42)
     var assigned = 0
   }
 

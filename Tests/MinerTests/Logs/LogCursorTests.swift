@@ -1,4 +1,5 @@
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Miner
@@ -57,7 +58,7 @@ struct LogCursorTests {
   /// A coordinator that drops chunks, restarts and forgets unsynced bytes ends with the whole log, in order.
   @Test func `everything arrives once in order whatever is lost`() {
     for seed in 0..<200 as Range<UInt64> {
-      var random = SplitMix(state: seed)
+      var random = SeededGenerator(seed: seed)
       var cursor = LogCursor()
       let total = Int64.random(in: 1...2_000_000, using: &random)
       var stored: Int64 = 0

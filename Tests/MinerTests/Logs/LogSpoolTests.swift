@@ -2,6 +2,7 @@ import Cryptography
 import Foundation
 import ResultPackage
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Miner
@@ -10,7 +11,7 @@ import Wire
 struct LogSpoolTests {
   @Test func `what was appended is read back from any offset`() throws {
     for seed in 0..<20 as Range<UInt64> {
-      var generator = SplitMix(state: seed)
+      var generator = SeededGenerator(seed: seed)
       let folder = try TemporaryFolder()
       let spool = try LogSpool(path: folder.path + "/log")
       #expect(spool.fact == .empty)

@@ -4,6 +4,7 @@ import JSON
 import Marketplace
 import MarketplaceClient
 import Testing
+import TestRandomness
 import Wire
 
 @testable import Miner
@@ -89,7 +90,7 @@ struct InferenceTests {
     var specification = JobSpecification(
       runner: "inference", payload: JSONObject([("model", "m"), ("prompt", "2+2")]))
     specification.timeout = timeout
-    var generator = SplitMix(state: 1)
+    var generator = SeededGenerator(seed: 1)
     let control = RunControl()
     let context = RunContext(
       assignment: Assignment(

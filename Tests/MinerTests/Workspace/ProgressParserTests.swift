@@ -1,4 +1,5 @@
 import Testing
+import TestRandomness
 
 @testable import Miner
 
@@ -51,7 +52,7 @@ struct ProgressParserTests {
     let expected = whole.consume(text)
     #expect(expected == ProgressUpdate(percent: 60, message: "done \u{1F600}"))
     for seed in 0..<200 as Range<UInt64> {
-      var generator = SplitMix(state: seed)
+      var generator = SeededGenerator(seed: seed)
       var parser = ProgressParser()
       var rest = text[...]
       var result: ProgressUpdate?
@@ -66,25 +67,12 @@ struct ProgressParserTests {
 
   @Test func `of random bytes never harm`() {
     for seed in 0..<100 as Range<UInt64> {
-      var generator = SplitMix(state: seed)
+      var generator = SeededGenerator(seed: seed)
       var parser = ProgressParser()
       for _ in 0..<50 {
         let bytes = (0..<100).map { _ in UInt8.random(in: 0...255, using: &generator) & 0x3F }
         if let update = parser.consume(bytes) { #expect((0...99).contains(update.percent), "seed \(seed)") }
       }
     }
-  }
-}
-
-/// A small generator whose seed can be printed (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
   }
 }

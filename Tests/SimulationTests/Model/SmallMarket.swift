@@ -1,6 +1,7 @@
 import Clocks
 import Marketplace
 import Store
+import TestRandomness
 import Wire
 
 @testable import Coordinator

@@ -1,5 +1,6 @@
 import Clocks
 import Marketplace
+import TestRandomness
 
 /// One seeded run in virtual time: what happens stands in a queue by its moment, and happens one after the other on one
 /// thread. All chance comes from the seed, so that a seed that failed fails again.
@@ -116,20 +117,5 @@ private struct Agenda {
       parent = child
     }
     return first
-  }
-}
-
-/// A small generator whose whole state is its seed, so that a printed seed repeats a run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  /// SplitMix64.
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-    return value ^ (value >> 31)
   }
 }
