@@ -85,8 +85,12 @@ extension Job {
     completedAt = now
   }
 
-  /// Its try is over: another follows, or the job ends. `backoff` is the wait before another.
-  public mutating func end(_ end: TryEnd, backoff: Seconds, at now: Timestamp) throws(TransitionRefused) {
+  /// Its try is over: another follows, or the job ends. `backoff` is the wait before another. `endedAt`: when the try
+  /// ended, where that is only heard of now.
+  public mutating func end(
+    _ end: TryEnd, backoff: Seconds, at now: Timestamp, endedAt: Timestamp? = nil
+  ) throws(TransitionRefused) {
+    defer { if completedAt != nil, let endedAt { completedAt = endedAt } }
     switch end {
     case .completed(let code, let result):
       try move(.complete)

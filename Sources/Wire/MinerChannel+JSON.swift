@@ -124,6 +124,7 @@ extension TryReport {
     object.append("artifacts", .array(artifacts.map(\.json)))
     object.append("logs", ["stdout": stdout.json, "stderr": stderr.json])
     if let signature { object.append("signature", signature.json) }
+    if let endedAgo { object.append("ended_ms_ago", .integer(endedAgo.milliseconds)) }
     return .object(object)
   }
 
@@ -148,6 +149,10 @@ extension TryReport {
         throw MalformedMessage("signature must have key_id and signature as Base64URL")
       }
       signature = fact
+    }
+    // A span that nobody can mean says nothing.
+    if let value = json["ended_ms_ago"]?.integer, (0...Seconds.longestInput.milliseconds).contains(value) {
+      endedAgo = Seconds(milliseconds: value)
     }
   }
 }

@@ -148,6 +148,8 @@ public struct TryReport: Hashable, Sendable {
   public var stderr: LogFact
   /// The miner's signature of its part of the result's manifest.
   public var signature: SignatureFact?
+  /// How long ago its program ended, by the miner's monotonic clock, when this was sent. Nil: just now.
+  public var endedAgo: Seconds?
 
   public init(
     lease: String, exitCode: Int? = nil, error: JobError? = nil, result: JSONValue? = nil, usage: Usage = Usage(),

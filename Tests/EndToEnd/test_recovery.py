@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from datetime import datetime, timedelta, timezone
 
 import requests
 
@@ -33,11 +34,16 @@ class CoordinatorKilled(MarketTest):
         job = self.market.shell(f"echo up; while [ ! -e {go} ]; do sleep 0.05; done; seq 1 1000; "
                                 f"echo x > $AITBC_OUTPUT_DIR/x; touch {done}")
         self.market.until_log(job, "up")
+        until(lambda: self.market.job(job)["status"] == "running", "its start is durable")
         self.market.end(self.market.coordinator, signal.SIGKILL)
         go.touch()
-        until(done.exists, "the program has ended")
+        until(lambda: done.exists() and not processes("AITBC_JOB_ID=" + job), "the program has ended")
+        over = datetime.now(timezone.utc)
         self.market.start()
         ended = self.market.finished(job, 40)
+        # Dated when it ended, not when it was delivered.
+        self.assertGreater(ended["completed_at"], ended["started_at"])
+        self.assertLessEqual(datetime.fromisoformat(ended["completed_at"]), over + timedelta(milliseconds=100))
         self.assertEqual((ended["status"], ended["try"]), ("completed", 1))
         self.assertEqual(self.market.get(f"/v1/jobs/{job}/logs").text, "up\n" + "".join(f"{n}\n" for n in range(1, 1001)))
         self.assertEqual(self.market.get(f"/v1/jobs/{job}/artifacts/x").text, "x\n")

@@ -42,11 +42,12 @@ struct LedgerTests {
       _ = try await fixture.store.write { try operation.run(in: $0) }
     }
 
-    func end(_ lease: String, _ end: TryEnd, byMiner: Bool = true) async throws -> Job {
-      let operation = EndTry(
+    func end(_ lease: String, _ end: TryEnd, byMiner: Bool = true, ago: Seconds? = nil) async throws -> Job {
+      var operation = EndTry(
         leaseHash: LeaseToken.hash(lease), miner: byMiner ? miner.id : nil, end: end, backoff: Seconds(milliseconds: 0),
         fee: LedgerTests.fee, now: fixture.clock.now)
-      return try await fixture.store.write { try operation.run(in: $0) }
+      operation.endedAgo = ago
+      return try await fixture.store.write { [operation] in try operation.run(in: $0) }
     }
 
     func cancel(_ job: Job) async throws {
@@ -77,6 +78,30 @@ struct LedgerTests {
     let job = try await shop.end("a", .completed(exitCode: 0, result: nil))
     #expect(job.cost == Money(decimal: "0.05"))
     try await shop.checkParties(paid: 50_000, fee: 2_500)
+  }
+
+  /// The coordinator was away when it ended: it is dated and charged by what the miner says, within its own run.
+  @Test(arguments: [(7200, 3600, "0.05"), (0, 10_800, "0.15"), (1_000_000, 0, "0")] as [(Int64, Int64, String)])
+  func `a late delivery counts from when it ended`(ago: Int64, ran: Int64, cost: String) async throws {
+    let shop = try await Shop(gpu: "V100")
+    _ = try await shop.claim("a") { $0.constraints.gpu = "V100" }
+    try await shop.start("a")
+    let start = shop.fixture.clock.now
+    shop.fixture.clock.advance(by: Seconds(10_800))
+    let job = try await shop.end("a", .completed(exitCode: 0, result: nil), ago: Seconds(ago))
+    #expect(job.completedAt == start + Seconds(ran) && job.cost == Money(decimal: cost))
+    let attempt = try await shop.fixture.store.read { try $0.tryRecord(of: job.id, number: 1) }
+    #expect(attempt?.endedAt == job.completedAt)
+  }
+
+  /// Whoever waits again does so from now on.
+  @Test func `a late failure that is tried again waits from its delivery`() async throws {
+    let shop = try await Shop(gpu: "V100")
+    _ = try await shop.claim("a") { $0.retryOn = [.exitNonzero] }
+    try await shop.start("a")
+    shop.fixture.clock.advance(by: Seconds(3600))
+    let job = try await shop.end("a", .failed(JobError(.exitNonzero, "x"), exitCode: 1), ago: Seconds(1800))
+    #expect(job.state == .pending && job.completedAt == nil && job.availableAt == shop.fixture.clock.now)
   }
 
   @Test func `A100 × 4, 4 h, high: 2.40`() async throws {

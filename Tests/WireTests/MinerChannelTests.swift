@@ -26,6 +26,18 @@ import Wire
     signature: SignatureFact(keyID: String(repeating: "k", count: 43), signature: String(repeating: "s", count: 86)))
 
   /// Every case, with and without what may be missing.
+  /// What can't be meant says nothing; a report without it is of now.
+  @Test(
+    arguments: [
+      ("0", 0), ("1500", 1500), ("-1", nil), ("9223372036854775807", nil), ("1.5", nil), ("\"1\"", nil), ("null", nil),
+    ] as [(String, Int64?)])
+  func ages(_ text: String, _ milliseconds: Int64?) throws {
+    let json = try JSONParser.parse(#"{"type":"done","lease_token":"l","ended_ms_ago":\#(text)}"#)
+    guard case .done(let report) = try MinerMessage(json: json) else { return #expect(Bool(false)) }
+    #expect(report.endedAgo?.milliseconds == milliseconds)
+    #expect(try MinerMessage(json: MinerMessage.done(report).json) == .done(report))
+  }
+
   @Test(
     arguments: [
       .hello(hello), .accept(lease: "lt_a"), .refuse(lease: "lt_a", reason: "full"), .started(lease: "lt_a"),

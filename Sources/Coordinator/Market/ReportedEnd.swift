@@ -30,13 +30,14 @@ struct ReportedEnd: Sendable {
       guard let arrived = known[artifact.path], arrived.size == artifact.size, arrived.sha256 == artifact.sha256
       else { throw MissingArtifact(path: artifact.path) }
     }
-    return try EndTry(
+    var operation = EndTry(
       leaseHash: lease.hash, miner: lease.miner, end: end,
       facts: EndTry.Facts(
         usage: usage ?? report.usage.json, stdout: LogRecord(report.stdout), stderr: LogRecord(report.stderr),
         signature: signature),
-      progress: progress, backoff: backoff, fee: fee, now: now
-    ).run(in: market)
+      progress: progress, backoff: backoff, fee: fee, now: now)
+    operation.endedAgo = report.endedAgo
+    return try operation.run(in: market)
   }
 
   private var end: TryEnd {

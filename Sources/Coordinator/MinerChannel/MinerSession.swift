@@ -285,6 +285,9 @@ extension MinerSession {
 
   /// A late or foreign report is kept as evidence.
   private func noteRefused(_ report: TryReport, of miner: MinerID) async {
+    var report = report
+    // It differs each time that the same is said.
+    report.endedAgo = nil
     let message: MinerMessage = report.error == nil ? .done(report) : .failed(report)
     await market.noteRefused(
       report.error == nil ? .result : .failure, token: report.lease, of: miner, said: message.json.canonical)

@@ -28,6 +28,8 @@ final class TryExecution: MinerTry {
     var files: [ArtifactWalk.Found]?
     var artifacts: [ArtifactFact] = []
     var hasStarted = false
+    /// When nothing of the payload was left.
+    var endedAt: MonotonicTime?
     /// The miner went before the result could be delivered: its folder stays.
     var isAbandoned = false
     var progress: ProgressUpdate?
@@ -180,7 +182,11 @@ final class TryExecution: MinerTry {
     switch item {
     case .launch:
       let result = await launch()
-      state.withLock { $0.result = result }
+      let now = services.clock.monotonic
+      state.withLock { state in
+        state.result = result
+        state.endedAt = now
+      }
       handle(.ended(wasStopped: result.wasStopped))
     case .collect(let artifacts):
       await phase { await self.collect(artifacts: artifacts) }
@@ -280,14 +286,16 @@ final class TryExecution: MinerTry {
   // MARK: The report
 
   private func report() -> MinerMessage {
-    var (outcome, workspace): (TryOutcome, TryWorkspace?) = state.withLock { state in
+    var (outcome, workspace, endedAt): (TryOutcome, TryWorkspace?, MonotonicTime?) = state.withLock { state in
       let outcome = TryOutcome(
         stop: state.machine.stop, result: state.result, failure: state.failure, artifacts: state.artifacts)
-      return (outcome, state.workspace)
+      return (outcome, state.workspace, state.endedAt)
     }
     outcome.stdout = workspace?.stdout.spool.fact ?? .empty
     outcome.stderr = workspace?.stderr.spool.fact ?? .empty
+    let age = endedAt.map { Seconds(milliseconds: max(0, services.clock.monotonic.milliseconds - $0.milliseconds)) }
     let message = outcome.report(lease: lease) { report in
+      report.endedAgo = age
       report.sign(of: assignment.job, with: services.work.signingKey)
     }
     switch message {

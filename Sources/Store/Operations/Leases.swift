@@ -168,6 +168,9 @@ public struct EndTry: Sendable {
   /// The market's share of the charge.
   public var fee: FeeRate
   public var now: Timestamp
+  /// How long before ``now`` the program ended, as its miner says: a result may be delivered long after. It is dated
+  /// and charged so, but never before its start. Nil: now.
+  public var endedAgo: Seconds?
   /// So many different miners, one after the other, are lost with a job before no other gets it.
   public var quarantineAfter = EndTry.defaultQuarantine
 
@@ -193,7 +196,8 @@ public struct EndTry: Sendable {
     var end = end
     // Nobody asked for it here: the miner's operator stopped it, and another miner may run it.
     if end == .canceled, job.state != .canceling { end = .lost(reason: "it was stopped at the miner") }
-    attempt.endedAt = now
+    let endedAt = attempt.startedAt.map { max($0, now - (endedAgo ?? Seconds(0))) } ?? now
+    attempt.endedAt = min(endedAt, now)
     attempt.usage = facts.usage
     attempt.stdout = facts.stdout
     attempt.stderr = facts.stderr
@@ -223,7 +227,7 @@ public struct EndTry: Sendable {
     if case .completed = end, job.state == .assigned { job = try market.noteStarted(job, at: now) }
     return try market.change(job, at: now, fee: fee) { job throws(TransitionRefused) in
       if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
-      try job.end(end, backoff: backoff, at: now)
+      try job.end(end, backoff: backoff, at: now, endedAt: attempt.endedAt)
     }
   }
 

@@ -50,6 +50,12 @@ extension MinerDaemonTests {
     }
     #expect(try await miner.report(lease).error == nil)
     #expect(try await miner.report(quick).error == nil)
+    // Each says anew how long ago the program ended; what ends at once has no age.
+    let ages = miner.coordinator.messages.compactMap { message -> Int64?? in
+      if case .done(let report) = message, report.lease == lease { report.endedAgo?.milliseconds } else { nil }
+    }
+    #expect(ages.count >= 3 && !ages.contains(nil) && ages.compactMap(\.self) == ages.compactMap(\.self).sorted())
+    #expect(try await miner.report(quick).endedAgo == nil)
     try await miner.finish()
   }
 
