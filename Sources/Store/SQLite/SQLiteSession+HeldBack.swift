@@ -39,7 +39,7 @@ extension SQLiteSession {
       var row = try row(of: id)
       guard row.isReady else { continue }
       try connection.execute(Statements.setReady, [.int64(ReadyCode.heldBack), .int64(row.key)])
-      try cache.add(pending: 0, ready: -1, toClass: row.classID) { try storedClassCount(row.classID) }
+      try cache.add(.init(pending: 0, ready: -1), toClass: row.classID) { try storedClassCount(row.classID) }
       row.isReady = false
       cache.rows[id] = row
     }
@@ -52,7 +52,7 @@ extension SQLiteSession {
     }
     for row in found {
       try connection.execute(Statements.setReady, [.int64(ReadyCode.ready), .int64(row.key)])
-      try cache.add(pending: 0, ready: 1, toClass: row.classID) { try storedClassCount(row.classID) }
+      try cache.add(.init(pending: 0, ready: 1), toClass: row.classID) { try storedClassCount(row.classID) }
     }
     // Rows read earlier in this operation say that they wait.
     if !found.isEmpty { cache.rows.removeAll() }

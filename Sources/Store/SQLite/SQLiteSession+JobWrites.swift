@@ -107,7 +107,7 @@ extension SQLiteSession {
     let key = WriterCache.CountKey(account: row.account, state: row.state)
     try cache.add(delta, to: key) { try storedCount(key) }
     guard row.state == .pending else { return }
-    try cache.add(pending: delta, ready: row.isReady ? delta : 0, toClass: row.classID) {
+    try cache.add(.init(pending: delta, ready: row.isReady ? delta : 0), toClass: row.classID) {
       try storedClassCount(row.classID)
     }
   }

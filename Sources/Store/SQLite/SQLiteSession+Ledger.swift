@@ -38,7 +38,9 @@ extension SQLiteSession {
         ])
       guard connection.changes == 1 else { continue }
       posted += 1
-      try writing().add(line.amount.micros, toBalanceOf: line.party) { try storedBalance(line.party) }
+      try writing().add(.init(amount: line.amount.micros, lines: 1), toBalanceOf: line.party) {
+        try storedBalance(line.party)
+      }
     }
     // A part of it was there: what is added would not sum to zero.
     guard posted == 0 || posted == lines.count else {

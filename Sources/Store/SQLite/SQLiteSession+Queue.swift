@@ -96,7 +96,7 @@ extension SQLiteSession {
     }
     for row in due {
       try connection.execute(Statements.release, [.int64(row.key)])
-      try cache.add(pending: 0, ready: 1, toClass: row.classID) { try storedClassCount(row.classID) }
+      try cache.add(.init(pending: 0, ready: 1), toClass: row.classID) { try storedClassCount(row.classID) }
     }
     // Rows read earlier say that they wait.
     if !due.isEmpty {

@@ -8,9 +8,19 @@ final class WriterCache {
     let state: JobState
   }
 
-  struct ClassCount: Hashable {
+  struct ClassCount: Hashable, CountedSum {
     var pending: Int
     var ready: Int
+
+    static func += (sum: inout Self, more: Self) {
+      sum.pending += more.pending
+      sum.ready += more.ready
+    }
+
+    static func -= (sum: inout Self, more: Self) {
+      sum.pending -= more.pending
+      sum.ready -= more.ready
+    }
   }
 
   /// What `update` must know about a job's row as it stands.
@@ -27,16 +37,27 @@ final class WriterCache {
   }
 
   /// A party's lines in the ledger.
-  struct PartySum: Hashable {
+  struct PartySum: Hashable, CountedSum {
     var amount: Int64
     var lines: Int
+
+    // Wraps rather than stops the market: prices without measure are a fault that the check of the ledger shows.
+    static func += (sum: inout Self, more: Self) {
+      sum.amount &+= more.amount
+      sum.lines += more.lines
+    }
+
+    static func -= (sum: inout Self, more: Self) {
+      sum.amount &-= more.amount
+      sum.lines -= more.lines
+    }
   }
 
   private enum Change {
     case count(CountKey, Int)
-    case classCount(Int64, pending: Int, ready: Int)
+    case classCount(Int64, ClassCount)
     case account(AccountID, before: Account?)
-    case balance(String, Int64)
+    case balance(String, PartySum)
     case totals(AccountID, AccountTotals)
   }
 
@@ -56,16 +77,12 @@ final class WriterCache {
   /// Rows kept between operations.
   var hot = HotRows()
   private var accounts: [AccountID: Account] = [:]
-  private var counts: [CountKey: Int] = [:]
-  private var classCounts: [Int64: ClassCount] = [:]
-  private var balances: [String: PartySum] = [:]
-  private var totals: [AccountID: AccountTotals] = [:]
+  private var counts = CachedSums<CountKey, Int>()
+  private var classCounts = CachedSums<Int64, ClassCount>()
+  private var balances = CachedSums<String, PartySum>()
+  private var totals = CachedSums<AccountID, AccountTotals>()
 
-  private var dirtyCounts: Set<CountKey> = []
-  private var dirtyClasses: Set<Int64> = []
   private var dirtyAccounts: Set<AccountID> = []
-  private var dirtyBalances: Set<String> = []
-  private var dirtyTotals: Set<AccountID> = []
   private var isVirtualTimeDirty = false
 
   private var changes: [Change] = []
@@ -83,15 +100,11 @@ final class WriterCache {
     classIDs = [:]
     hot.removeAll()
     accounts = [:]
-    counts = [:]
-    classCounts = [:]
-    balances = [:]
-    totals = [:]
-    dirtyCounts = []
-    dirtyClasses = []
+    counts.removeAll()
+    classCounts.removeAll()
+    balances.removeAll()
+    totals.removeAll()
     dirtyAccounts = []
-    dirtyBalances = []
-    dirtyTotals = []
     isVirtualTimeDirty = false
   }
 
@@ -110,23 +123,13 @@ final class WriterCache {
   func undoOperation() {
     for change in changes.reversed() {
       switch change {
-      case .count(let key, let delta):
-        counts[key, default: 0] -= delta
-        dirtyCounts.insert(key)
-      case .classCount(let id, let pending, let ready):
-        classCounts[id]?.pending -= pending
-        classCounts[id]?.ready -= ready
-        dirtyClasses.insert(id)
+      case .count(let key, let more): counts.takeBack(more, from: key)
+      case .classCount(let id, let more): classCounts.takeBack(more, from: id)
       case .account(let id, let before):
         accounts[id] = before
         if before != nil { dirtyAccounts.insert(id) } else { dirtyAccounts.remove(id) }
-      case .balance(let party, let amount):
-        balances[party]?.amount &-= amount
-        balances[party]?.lines -= 1
-        dirtyBalances.insert(party)
-      case .totals(let account, let more):
-        totals[account]? -= more
-        dirtyTotals.insert(account)
+      case .balance(let party, let more): balances.takeBack(more, from: party)
+      case .totals(let account, let more): totals.takeBack(more, from: account)
       }
     }
     hot.undoOperation()
@@ -138,22 +141,22 @@ final class WriterCache {
     classIDs = [:]
     guard wasFlushed else { return }
     // The rows that were flushed are rolled back too, with what earlier operations of the group had changed.
-    dirtyCounts = Set(counts.keys)
-    dirtyClasses = Set(classCounts.keys)
+    counts.markAllDirty()
+    classCounts.markAllDirty()
+    balances.markAllDirty()
+    totals.markAllDirty()
     dirtyAccounts = Set(accounts.keys)
-    dirtyBalances = Set(balances.keys)
-    dirtyTotals = Set(totals.keys)
     isVirtualTimeDirty = true
   }
 
   /// After the commit: hands out the group's events and keeps the maps bounded.
   func endGroup() -> [JobEvent] {
     if classIDs.count > Self.limit { classIDs = [:] }
-    if counts.count > Self.limit { counts = [:] }
-    if classCounts.count > Self.limit { classCounts = [:] }
     if accounts.count > Self.limit { accounts = [:] }
-    if balances.count > Self.limit { balances = [:] }
-    if totals.count > Self.limit { totals = [:] }
+    counts.trim(to: Self.limit)
+    classCounts.trim(to: Self.limit)
+    balances.trim(to: Self.limit)
+    totals.trim(to: Self.limit)
     defer { events.removeAll(keepingCapacity: true) }
     return events
   }
@@ -171,65 +174,37 @@ final class WriterCache {
     isVirtualTimeDirty = true
   }
 
-  func count(_ key: CountKey, load: () throws -> Int) rethrows -> Int {
-    if let count = counts[key] { return count }
-    let count = try load()
-    counts[key] = count
-    return count
-  }
+  func count(_ key: CountKey, load: () throws -> Int) rethrows -> Int { try counts.value(of: key, load: load) }
 
-  func add(_ delta: Int, to key: CountKey, load: () throws -> Int) rethrows {
-    counts[key] = try count(key, load: load) + delta
-    dirtyCounts.insert(key)
-    changes.append(.count(key, delta))
+  func add(_ more: Int, to key: CountKey, load: () throws -> Int) rethrows {
+    try counts.add(more, to: key, load: load)
+    changes.append(.count(key, more))
   }
 
   func classCount(_ id: Int64, load: () throws -> ClassCount) rethrows -> ClassCount {
-    if let count = classCounts[id] { return count }
-    let count = try load()
-    classCounts[id] = count
-    return count
+    try classCounts.value(of: id, load: load)
   }
 
-  func add(pending: Int, ready: Int, toClass id: Int64, load: () throws -> ClassCount) rethrows {
-    var count = try classCount(id, load: load)
-    count.pending += pending
-    count.ready += ready
-    classCounts[id] = count
-    dirtyClasses.insert(id)
-    changes.append(.classCount(id, pending: pending, ready: ready))
+  func add(_ more: ClassCount, toClass id: Int64, load: () throws -> ClassCount) rethrows {
+    try classCounts.add(more, to: id, load: load)
+    changes.append(.classCount(id, more))
   }
 
   func balance(of party: String, load: () throws -> PartySum) rethrows -> PartySum {
-    if let sum = balances[party] { return sum }
-    let sum = try load()
-    balances[party] = sum
-    return sum
+    try balances.value(of: party, load: load)
   }
 
-  /// One more line of a party.
-  func add(_ amount: Int64, toBalanceOf party: String, load: () throws -> PartySum) rethrows {
-    var sum = try balance(of: party, load: load)
-    // Wraps rather than stops the market: prices without measure are a fault that the check of the ledger shows.
-    sum.amount &+= amount
-    sum.lines += 1
-    balances[party] = sum
-    dirtyBalances.insert(party)
-    changes.append(.balance(party, amount))
+  func add(_ more: PartySum, toBalanceOf party: String, load: () throws -> PartySum) rethrows {
+    try balances.add(more, to: party, load: load)
+    changes.append(.balance(party, more))
   }
 
   func totals(of account: AccountID, load: () throws -> AccountTotals) rethrows -> AccountTotals {
-    if let known = totals[account] { return known }
-    let found = try load()
-    totals[account] = found
-    return found
+    try totals.value(of: account, load: load)
   }
 
   func add(_ more: AccountTotals, toTotalsOf account: AccountID, load: () throws -> AccountTotals) rethrows {
-    var sums = try totals(of: account, load: load)
-    sums += more
-    totals[account] = sums
-    dirtyTotals.insert(account)
+    try totals.add(more, to: account, load: load)
     changes.append(.totals(account, more))
   }
 
@@ -266,20 +241,10 @@ final class WriterCache {
       if let account = accounts[id] { try writeAccount(account) }
     }
     dirtyAccounts.removeAll(keepingCapacity: true)
-    for key in dirtyCounts { try writeCount(key, counts[key] ?? 0) }
-    dirtyCounts.removeAll(keepingCapacity: true)
-    for id in dirtyClasses {
-      if let count = classCounts[id] { try writeClass(id, count) }
-    }
-    dirtyClasses.removeAll(keepingCapacity: true)
-    for party in dirtyBalances {
-      if let sum = balances[party] { try writeBalance(party, sum) }
-    }
-    dirtyBalances.removeAll(keepingCapacity: true)
-    for account in dirtyTotals {
-      if let sums = totals[account] { try writeTotals(account, sums) }
-    }
-    dirtyTotals.removeAll(keepingCapacity: true)
+    try counts.flush(writeCount)
+    try classCounts.flush(writeClass)
+    try balances.flush(writeBalance)
+    try totals.flush(writeTotals)
     if isVirtualTimeDirty { try writeVirtualTime(virtualTime) }
     isVirtualTimeDirty = false
   }
