@@ -1,5 +1,6 @@
 import JSON
 import LoopbackServer
+import Synchronization
 import Testing
 
 @testable import aitbc
@@ -131,6 +132,35 @@ import Testing
       let json = await run("client", "watch", "job_1", "--json", url: server.url)
       let end = try JSONParser.parse(json.output)
       #expect(end["status"]?.string == status)
+    }
+  }
+
+  /// Nothing that watch says is wider than the terminal, and nothing of a reason is lost.
+  @Test(arguments: [(40, true), (60, true), (40, false)])
+  func watchFitsTheTerminal(_ width: Int, _ isTerminal: Bool) async throws {
+    let reason = "EXIT_NONZERO: exit code 3, after a long time in which much was tried"
+    let miner = "miner_01k2z0000000000000000000bb"
+    let asked = Mutex(0)
+    let answer: LoopbackServer.Answer = { request in
+      guard request.path == "/v1/jobs/job_1" else { return LoopbackAnswer(200, "{}") }
+      let isFirst = asked.withLock { count in
+        count += 1
+        return count == 1
+      }
+      return LoopbackAnswer(
+        200, isFirst ? document("running", #","miner_id":"\#(miner)""#) : document("failed", #","error":"\#(reason)""#))
+    }
+    try await LoopbackServer.with(answer) { server in
+      let outcome = await run("client", "watch", "job_1", url: server.url) { context in
+        (context.isOutputTerminal, context.width) = (isTerminal, width)
+        context.environment["NO_COLOR"] = "1"
+      }
+      let lines = outcome.output.split(separator: "\n")
+      #expect(lines.contains { $0.contains("running on miner_") }, "\(outcome)")
+      #expect(lines.allSatisfy { $0.count <= width } == isTerminal, "\(lines)")
+      #expect(lines.contains { $0.hasSuffix("running on \(miner)") } == (!isTerminal || width > 50))
+      let words = outcome.output.split { $0.isWhitespace }.joined(separator: " ")
+      #expect(words.contains(reason))
     }
   }
 
