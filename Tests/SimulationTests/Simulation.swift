@@ -130,7 +130,7 @@ extension Simulation {
       coordinator.troubledUntil = .max / 2
       world.after(world.wait(mean: 8_000)) {
         coordinator.store.fail(with: nil)
-        coordinator.troubledUntil = world.now
+        coordinator.troubledUntil = max(world.now, coordinator.host.stalledUntil)
       }
     }
     often(faults.drain) { [self] in miners.randomElement(using: &world.random)?.drain() }
@@ -154,7 +154,7 @@ extension Simulation {
   private func heal() {
     world.note("all is mended")
     coordinator.store.fail(with: nil)
-    coordinator.troubledUntil = world.now
+    coordinator.troubledUntil = max(world.now, coordinator.host.stalledUntil)
     coordinator.host.heal()
     if !coordinator.host.isUp { coordinator.boot() }
     for miner in miners { miner.heal() }

@@ -9,7 +9,8 @@ final class Host: @unchecked Sendable {
   private(set) var isUp = true
   /// Rises with every death: what an earlier life had planned does not happen.
   private(set) var life = 0
-  private var stalledUntil: Int64 = 0
+  /// Its process stands still until then.
+  private(set) var stalledUntil: Int64 = 0
   private var frozenUntil: Int64 = 0
 
   init(_ world: World, name: String, clock: HostClock) {
@@ -70,12 +71,9 @@ final class Host: @unchecked Sendable {
     isUp = true
   }
 
-  /// All that is wrong with it passes.
-  func heal() {
-    stalledUntil = 0
-    frozenUntil = 0
-    clock.wallError = 0
-  }
+  /// What is wrong with it passes. A standstill lasts as long as it was to: what its machine had put off, such as the end
+  /// of a payload at its fence, must come before anything new.
+  func heal() { clock.wallError = 0 }
 }
 
 /// A machine's clocks: monotonic time runs a little fast or slow, and the wall clock may be set wrong.
