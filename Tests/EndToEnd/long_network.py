@@ -14,6 +14,7 @@ import unittest
 from pathlib import Path
 
 import websocket
+from listener import listen, shut
 from market import BINARY, MarketTest, until
 
 # Ping interval and pong time-out together, a tick of the deadline wheel, and a busy machine.
@@ -195,8 +196,6 @@ class Proxies(MarketTest):
 
     def test_a_proxy_that_cuts_every_10_seconds(self):
         """The view goes on over each of its cuts, to the end."""
-        listener = socket.create_server(("127.0.0.1", 0))
-        self.addCleanup(listener.close)
         cuts = []
 
         def copy(source, target):
@@ -206,30 +205,23 @@ class Proxies(MarketTest):
             except OSError:
                 pass
 
-        def serve():
-            while True:
-                try:
-                    client, _ = listener.accept()
-                except OSError:
-                    return
-                server = socket.create_connection(("127.0.0.1", self.market.port))
+        def serve(client):
+            server = socket.create_connection(("127.0.0.1", self.market.port))
 
-                def cut(client=client, server=server):
-                    cuts.append(1)
-                    for one in (client, server):
-                        try:
-                            one.shutdown(socket.SHUT_RDWR)
-                        except OSError:
-                            pass
-                        one.close()
+            def cut():
+                cuts.append(1)
+                shut(client, server)
+                client.close()
+                server.close()
 
-                timer = threading.Timer(10, cut)
-                timer.daemon = True
-                timer.start()
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=copy, args=pair, daemon=True).start()
+            timer = threading.Timer(10, cut)
+            timer.daemon = True
+            timer.start()
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=copy, args=pair, daemon=True).start()
 
-        threading.Thread(target=serve, daemon=True).start()
+        listener = listen(serve)
+        self.addCleanup(listener.close)
         job = self.silent_job(45)
         watch = subprocess.run(
             [BINARY, "client", "watch", "--job-id", job, "--url", f"http://127.0.0.1:{listener.getsockname()[1]}", "--json"],

@@ -8,6 +8,7 @@ import struct
 import threading
 
 import websocket
+from listener import listen, shut
 from market import MarketTest
 
 CUTS = 200
@@ -19,21 +20,12 @@ class CuttingProxy:
 
     def __init__(self, port, seed):
         self.port, self.random, self.cuts, self.cutting = port, random.Random(seed), 0, True
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = listen(self.serve)
         self.address = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
 
-    def accept(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            # Most cuts fall into the stream, some into the handshake.
-            limit = self.random.randint(1, 6000) if self.cutting else None
-            threading.Thread(target=self.serve, args=(client, limit), daemon=True).start()
-
-    def serve(self, client, limit):
+    def serve(self, client):
+        # Most cuts fall into the stream, some into the handshake.
+        limit = self.random.randint(1, 6000) if self.cutting else None
         server = socket.create_connection(("127.0.0.1", self.port))
         threading.Thread(target=self.upload, args=(client, server), daemon=True).start()
         passed = 0
@@ -50,12 +42,9 @@ class CuttingProxy:
                 passed += len(octets)
         except OSError:
             pass
-        for one in (client, server):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            one.close()
+        shut(client, server)
+        client.close()
+        server.close()
 
     def upload(self, client, server):
         try:

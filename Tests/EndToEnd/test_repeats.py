@@ -2,11 +2,11 @@
 
 import socket
 import subprocess
-import threading
 import uuid
 
 import requests
 
+from listener import listen
 from market import BINARY, MarketTest
 
 
@@ -16,17 +16,8 @@ class Lossy:
 
     def __init__(self, port, losses=2):
         self.target, self.losses, self.requests = port, losses, []
-        self.server = socket.create_server(("127.0.0.1", 0))
+        self.server = listen(self.handle)
         self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                connection, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.handle, args=(connection,), daemon=True).start()
 
     def handle(self, connection):
         with connection:

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 import threading
 
+from listener import listen, shut
 from market import MarketTest, until
 
 
@@ -21,19 +22,9 @@ class Proxy:
         context.load_cert_chain(self.certificate, key)
         # HTTP/2 is offered too; the client must not be drawn into it.
         context.set_alpn_protocols(["h2", "http/1.1"])
-        self.target, self.chosen, self.open = port, set(), []
-        self.server = socket.create_server(("127.0.0.1", 0))
+        self.target, self.chosen, self.open, self.context = port, set(), [], context
+        self.server = listen(self.serve)
         self.port = self.server.getsockname()[1]
-        self.context = context
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        while True:
-            try:
-                plain, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(plain,), daemon=True).start()
 
     def serve(self, plain):
         try:
@@ -56,11 +47,7 @@ class Proxy:
         except (OSError, ValueError):
             pass
         finally:
-            for one in (source, sink):
-                try:
-                    one.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            shut(source, sink)
 
     def close(self):
         self.server.close()
