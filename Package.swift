@@ -56,7 +56,7 @@ let package = Package(
     target("Clocks", ["Marketplace"]),
     target("Instruments"),
     target("Cryptography", ["COpenSSL"]),
-    target("TLS", ["COpenSSL", .product(name: "NIOCore", package: "swift-nio")]),
+    target("TLS", ["COpenSSL"] + nio),
     target("Wire", ["JSON", "Marketplace", "Cryptography"]),
     target("WebSocket", ["CZlib", "Cryptography"]),
     target(
@@ -166,7 +166,12 @@ let package = Package(
         "MarketplaceClient", "CSupervisor", log,
       ] + nio),
     .target(name: "LoopbackServer", dependencies: nio, path: "Tests/LoopbackServer", swiftSettings: rules),
-    tests("MarketplaceClient", ["JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "LoopbackServer"] + nio),
+    tests(
+      "MarketplaceClient",
+      [
+        "JSON", "Marketplace", "Clocks", "Cryptography", "Wire", "LoopbackServer",
+        .product(name: "NIOEmbedded", package: "swift-nio"),
+      ] + nio),
     .testTarget(
       name: "CommandTests",
       dependencies: [

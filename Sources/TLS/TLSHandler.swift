@@ -92,7 +92,7 @@ public final class TLSHandler: ChannelDuplexHandler {
     case (.open, .output), (.open, .all):
       send(context)
       session.shutdown()
-      flushOutput(context, promise: nil)
+      flushOutput(context)
       if mode == .all { end(.closedInHandshake) }
       context.close(mode: mode, promise: promise)
     default:
@@ -111,10 +111,10 @@ public final class TLSHandler: ChannelDuplexHandler {
       if try session.handshake() { state = .open }
     } catch {
       // The peer is told why (an alert), as far as OpenSSL has written one.
-      flushOutput(context, promise: nil)
+      flushOutput(context)
       throw error
     }
-    flushOutput(context, promise: nil)
+    flushOutput(context)
     guard state == .open else { return }
     ready.succeed()
     send(context)
@@ -128,7 +128,7 @@ public final class TLSHandler: ChannelDuplexHandler {
     var plain = context.channel.allocator.buffer(capacity: 16 << 10)
     var reading = TLSSession.Reading.bytes
     while reading == .bytes, plain.readableBytes < 256 << 10 { reading = try session.read(into: &plain) }
-    flushOutput(context, promise: nil)
+    flushOutput(context)
     if plain.readableBytes > 0 {
       isAwaited = false
       context.fireChannelRead(wrapInboundOut(plain))
@@ -141,31 +141,34 @@ public final class TLSHandler: ChannelDuplexHandler {
     }
   }
 
-  /// Encrypts what waits and hands it to the socket in one piece.
+  /// Encrypts what waits. Each piece keeps its own promise, so that its writer sees how far the socket has come.
   private func send(_ context: ChannelHandlerContext) {
     guard !waiting.isEmpty else { return }
     let pieces = waiting
     waiting = []
-    let promises = pieces.compactMap(\.1)
-    do throws(TLSFailure) {
-      for (buffer, _) in pieces { try session.write(buffer) }
-    } catch {
-      for promise in promises { promise.fail(error) }
-      fail(error, context)
-      return
+    for (index, (buffer, promise)) in pieces.enumerated() {
+      do throws(TLSFailure) {
+        try session.write(buffer)
+      } catch {
+        for (_, promise) in pieces[index...] { promise?.fail(error) }
+        return fail(error, context)
+      }
+      writeOutput(context, promise: promise)
     }
-    guard !promises.isEmpty else { return flushOutput(context, promise: nil) }
-    let written = context.eventLoop.makePromise(of: Void.self)
-    for promise in promises { written.futureResult.cascade(to: promise) }
-    flushOutput(context, promise: written)
+    context.flush()
   }
 
-  private func flushOutput(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
+  private func writeOutput(_ context: ChannelHandlerContext, promise: EventLoopPromise<Void>?) {
     guard let output = session.takeOutput() else {
       promise?.succeed()
       return
     }
-    context.writeAndFlush(wrapOutboundOut(output), promise: promise)
+    context.write(wrapOutboundOut(output), promise: promise)
+  }
+
+  private func flushOutput(_ context: ChannelHandlerContext) {
+    writeOutput(context, promise: nil)
+    context.flush()
   }
 
   private func fail(_ error: TLSFailure, _ context: ChannelHandlerContext) {

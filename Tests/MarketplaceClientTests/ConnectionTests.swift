@@ -134,6 +134,20 @@ import Testing
     }
   }
 
+  @Test func waitingForAConnectionEndsWithTheCallsTime() async throws {
+    try await ScriptedServer.with({ _, _ in [] }) { server in
+      try await withClient(server.url, change: { $0.maximumConnections = 1 }) { client in
+        let first = Task { try await client.transport.open(APIRequest(.get, APIPath("x"))) }
+        while server.opened < 1 { await Task.yield() }
+        await #expect(throws: ClientError.self) {
+          try await client.transport.open(APIRequest(.get, APIPath("y")), within: Seconds(milliseconds: 50))
+        }
+        first.cancel()
+        _ = await first.result
+      }
+    }
+  }
+
   @Test func shutdownEndsCallsUnderWay() async throws {
     try await ScriptedServer.with({ _, _ in [] }) { server in
       try await withClient(server.url, change: { $0.maximumConnections = 1 }) { client in

@@ -1,5 +1,6 @@
 import DequeModule
 import NIOCore
+import NIOPosix
 import Synchronization
 
 /// The connections to one coordinator: at most `maximum` at a time, those without work kept for 30 s.
@@ -59,7 +60,7 @@ final class ConnectionPool: Sendable {
   ///
   /// It comes back by itself when its exchange ends; one that is not used is given to ``discard(_:)``.
   func take(before deadline: NIODeadline) async throws -> Loan {
-    switch try await grant() {
+    switch try await grant(before: deadline) {
     case .use(let loan): return loan
     case .open(let number): return try await open(number, before: deadline)
     }
@@ -83,18 +84,30 @@ final class ConnectionPool: Sendable {
     for connection in connections { try? await connection.channel.closeFuture.get() }
   }
 
-  private func grant() async throws -> Grant {
+  private func grant(before deadline: NIODeadline) async throws -> Grant {
     let number = state.withLock { $0.nextNumber() }
+    let timeout =
+      deadline == .distantFuture
+      ? nil
+      : MultiThreadedEventLoopGroup.singleton.next().scheduleTask(deadline: deadline) { [self] in
+        giveUp(number, ConnectionFailure.deadline)
+      }
+    defer { timeout?.cancel() }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         state.withLock { enter(Waiter(number: number, continuation: continuation), &$0) }
       }
     } onCancel: {
-      let waiter = state.withLock { state in
-        state.waiting.firstIndex { $0.number == number }.map { state.waiting.remove(at: $0) }
-      }
-      waiter?.continuation.resume(throwing: CancellationError())
+      giveUp(number, CancellationError())
     }
+  }
+
+  /// Nobody waits under this number any more.
+  private func giveUp(_ number: Int, _ error: any Error) {
+    let waiter = state.withLock { state in
+      state.waiting.firstIndex { $0.number == number }.map { state.waiting.remove(at: $0) }
+    }
+    waiter?.continuation.resume(throwing: error)
   }
 
   private func enter(_ waiter: Waiter, _ state: inout State) {

@@ -32,6 +32,8 @@ final class ExchangeHandler: ChannelDuplexHandler {
 
   /// Pieces of a body that wait for their reader: reading stops at the higher number and goes on at the lower.
   private static let waitingPieces = (low: 2, high: 8)
+  /// What a slow line takes well within ``ClientConfiguration/silenceTimeout``.
+  private static let sliceBytes = 64 << 10
 
   private var state = ExchangeState()
   private var number = 0
@@ -69,7 +71,7 @@ final class ExchangeHandler: ChannelDuplexHandler {
     }
     silence.start(on: context.eventLoop) { bound.value.abort(ConnectionFailure.silence) }
     context.write(wrapOutboundOut(.head(head)), promise: nil)
-    if case .bytes(let buffer) = body { context.write(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: nil) }
+    if case .bytes(let buffer) = body { write(buffer, context) }
     if case .stream = body { context.flush() } else { finish() }
   }
 
@@ -78,14 +80,24 @@ final class ExchangeHandler: ChannelDuplexHandler {
   func write(_ buffer: ByteBuffer, promise: EventLoopPromise<Bool>) {
     guard let context, state.wantsBody else { return promise.succeed(false) }
     piece = promise
-    let written = context.eventLoop.makePromise(of: Void.self)
     let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
-    written.futureResult.whenComplete { result in
-      bound.value.silence.touch()
+    write(buffer, context).whenComplete { result in
       // A write that fails says less than what is read next: an early answer, or the end of the connection.
       if case .success = result { promise.succeed(bound.value.state.wantsBody) } else { promise.succeed(false) }
     }
-    context.writeAndFlush(wrapOutboundOut(.body(.byteBuffer(buffer))), promise: written)
+    context.flush()
+  }
+
+  /// Writes slice by slice: each that the socket takes is a sign of life. The future is the last one's.
+  @discardableResult
+  private func write(_ buffer: ByteBuffer, _ context: ChannelHandlerContext) -> EventLoopFuture<Void> {
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    var rest = buffer
+    var last = context.eventLoop.makeSucceededVoidFuture()
+    while let slice = rest.readSlice(length: min(Self.sliceBytes, rest.readableBytes)), slice.readableBytes > 0 {
+      last = context.write(wrapOutboundOut(.body(.byteBuffer(slice)))).map { bound.value.silence.touch() }
+    }
+    return last
   }
 
   /// Ends the request. A whole one is marked as sent before its answer can come.

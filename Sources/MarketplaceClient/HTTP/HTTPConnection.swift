@@ -29,52 +29,17 @@ struct HTTPConnection: Sendable {
   static func open(
     _ target: Target, before deadline: NIODeadline, ended: @escaping @Sendable (Bool) -> Void
   ) async throws -> HTTPConnection {
-    let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
-    let promise = eventLoop.makePromise(of: HTTPConnection.self)
-    let timeout = eventLoop.scheduleTask(deadline: min(.now() + target.connectTimeout, deadline)) {
-      promise.fail(ConnectionFailure.connectTimeout)
+    try await openConnection(
+      to: target.host, port: target.port, tls: target.tls, before: min(.now() + target.connectTimeout, deadline),
+      timedOut: ConnectionFailure.connectTimeout, on: MultiThreadedEventLoopGroup.singleton.next()
+    ) { channel, ready, opened in
+      let pipeline = channel.pipeline.syncOperations
+      let handler = ExchangeHandler(silenceTimeout: target.silenceTimeout, ended: ended)
+      try pipeline.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
+      try pipeline.addHandler(handler)
+      let connection = HTTPConnection(channel: channel, handler: NIOLoopBound(handler, eventLoop: channel.eventLoop))
+      ready.map { connection }.cascade(to: opened)
     }
-    let connecting = ClientBootstrap(group: eventLoop)
-      .connectTimeout(target.connectTimeout)
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture { try configure(channel, target, ended) }
-      }
-      .connect(host: target.host, port: target.port)
-    connecting.whenFailure { promise.fail($0) }
-    connecting.whenSuccess { channel in
-      do {
-        let pipeline = channel.pipeline.syncOperations
-        let handler = NIOLoopBound(try pipeline.handler(type: ExchangeHandler.self), eventLoop: eventLoop)
-        let ready =
-          target.tls == nil
-          ? eventLoop.makeSucceededVoidFuture() : try pipeline.handler(type: TLSHandler.self).handshake
-        ready.map { HTTPConnection(channel: channel, handler: handler) }.cascade(to: promise)
-      } catch {
-        promise.fail(error)
-      }
-    }
-    // A time-out of ours, or a caller that has gone, must not leave the channel behind.
-    promise.futureResult.whenComplete { result in
-      timeout.cancel()
-      if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
-    }
-    return try await withTaskCancellationHandler {
-      try await promise.futureResult.get()
-    } onCancel: {
-      promise.fail(CancellationError())
-    }
-  }
-
-  private static func configure(
-    _ channel: any Channel, _ target: Target, _ ended: @escaping @Sendable (Bool) -> Void
-  ) throws {
-    let pipeline = channel.pipeline.syncOperations
-    if let tls = target.tls {
-      try pipeline.addHandler(TLSHandler(tls, host: target.host, eventLoop: channel.eventLoop))
-    }
-    try pipeline.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
-    try pipeline.addHandler(ExchangeHandler(silenceTimeout: target.silenceTimeout, ended: ended))
   }
 
   /// Sends a request and returns with the head of its answer.

@@ -5,6 +5,7 @@ import NIOCore
 /// Belongs to one event loop.
 final class SilenceTimer {
   private let limit: TimeAmount
+  private var eventLoop: (any EventLoop)?
   private var last = NIODeadline.distantPast
   private var isPaused = false
   private var timer: Scheduled<Void>?
@@ -13,13 +14,14 @@ final class SilenceTimer {
 
   /// Calls `expired` once, when `limit` has passed without a ``touch()``. Counts from now.
   func start(on eventLoop: any EventLoop, expired: @escaping @Sendable () -> Void) {
+    self.eventLoop = eventLoop
     touch()
-    schedule(on: eventLoop, expired)
+    schedule(last + limit, on: eventLoop, expired)
   }
 
   /// The peer gave a sign of life.
   func touch() {
-    last = .now()
+    if let eventLoop { last = eventLoop.now }
     isPaused = false
   }
 
@@ -31,15 +33,13 @@ final class SilenceTimer {
     timer = nil
   }
 
-  private func schedule(on eventLoop: any EventLoop, _ expired: @escaping @Sendable () -> Void) {
+  private func schedule(_ moment: NIODeadline, on eventLoop: any EventLoop, _ expired: @escaping @Sendable () -> Void) {
     let bound = NIOLoopBound(self, eventLoop: eventLoop)
-    timer = eventLoop.scheduleTask(deadline: (isPaused ? .now() : last) + limit) {
-      let timer = bound.value
-      if !timer.isPaused, timer.last + timer.limit <= .now() {
-        expired()
-      } else {
-        timer.schedule(on: eventLoop, expired)
-      }
-    }
+    timer = eventLoop.scheduleTask(deadline: moment) { bound.value.look(on: eventLoop, expired) }
+  }
+
+  private func look(on eventLoop: any EventLoop, _ expired: @escaping @Sendable () -> Void) {
+    let due = (isPaused ? eventLoop.now : last) + limit
+    if due <= eventLoop.now { expired() } else { schedule(due, on: eventLoop, expired) }
   }
 }

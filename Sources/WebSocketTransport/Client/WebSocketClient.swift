@@ -83,52 +83,22 @@ private struct Opening: Sendable {
   }
 
   func run(on eventLoop: any EventLoop) async throws -> WebSocketConnection {
-    let tls = url.isSecure ? try configuration.tls ?? TLSContext() : nil
-    let promise = eventLoop.makePromise(of: WebSocketConnection.self)
-    let timeout = eventLoop.scheduleTask(in: configuration.connectTimeout) {
-      promise.fail(WebSocketClientError.timedOut)
-    }
-    let connecting = ClientBootstrap(group: eventLoop)
-      .connectTimeout(configuration.connectTimeout)
-      .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelInitializer { channel in
-        channel.eventLoop.makeCompletedFuture { try configure(channel, tls: tls, promise: promise) }
-      }
-      .connect(host: url.host, port: url.port)
-    connecting.whenFailure { error in
-      if let error = error as? ChannelError, case .connectTimeout = error {
-        promise.fail(WebSocketClientError.timedOut)
-      } else {
-        promise.fail(WebSocketClientError.unreachable(Self.reason(error)))
-      }
-    }
-    // A time-out of ours, or a caller that has gone, must not leave the channel behind.
-    promise.futureResult.whenComplete { result in
-      timeout.cancel()
-      if case .failure = result { connecting.whenSuccess { $0.close(promise: nil) } }
-    }
-    return try await withTaskCancellationHandler {
-      try await promise.futureResult.get()
-    } onCancel: {
-      promise.fail(CancellationError())
-    }
-  }
-
-  private func configure(
-    _ channel: any Channel, tls: TLSContext?, promise: EventLoopPromise<WebSocketConnection>
-  ) throws {
-    let pipeline = channel.pipeline.syncOperations
-    if let tls { try pipeline.addHandler(TLSHandler(tls, host: url.host, eventLoop: channel.eventLoop)) }
-    let connectionConfiguration = Shared(configuration.connection)
-    let session = self.session
-    try pipeline.addHandler(
-      ClientHandshakeHandler(handshake: handshake, promise: promise) { agreement, channel in
+    try await openConnection(
+      to: url.host, port: url.port, tls: url.isSecure ? try configuration.tls ?? TLSContext() : nil,
+      before: .now() + configuration.connectTimeout, timedOut: WebSocketClientError.timedOut, on: eventLoop,
+      explain: { WebSocketClientError.unreachable(Self.reason($0)) }
+    ) { channel, _, opened in
+      let connectionConfiguration = Shared(configuration.connection)
+      let session = self.session
+      let handler = ClientHandshakeHandler(handshake: handshake, promise: opened) { agreement, channel in
         let connection = WebSocketConnection(
           eventLoop: channel.eventLoop, remoteAddress: channel.remoteAddress, subprotocol: agreement.subprotocol,
           compression: agreement.deflate)
         return WebSocketEndpoint(
           role: .client, configuration: connectionConfiguration, connection: connection,
           resources: LoopResources(eventLoop: channel.eventLoop), session: session())
-      })
+      }
+      try channel.pipeline.syncOperations.addHandler(handler)
+    }
   }
 }
