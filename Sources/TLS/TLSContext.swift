@@ -1,4 +1,5 @@
 import COpenSSL
+import Glibc
 
 /// What the TLS connections of one client have in common: the authorities it trusts. TLS 1.2 and above.
 public final class TLSContext: @unchecked Sendable {
@@ -10,6 +11,10 @@ public final class TLSContext: @unchecked Sendable {
   public convenience init() throws(TLSFailure) {
     try self.init(method: TLS_client_method())
     guard SSL_CTX_set_default_verify_paths(pointer) == 1 else { throw .setup(TLSFailure.queued()) }
+    // OpenSSL passes over a file that is not there or holds no certificate; its user should hear of it.
+    if let named = getenv("SSL_CERT_FILE"), named.pointee != 0, SSL_CTX_load_verify_file(pointer, named) != 1 {
+      throw .setup("SSL_CERT_FILE names \(String(cString: named)): \(TLSFailure.queued())")
+    }
     try verifyPeers()
   }
 

@@ -136,8 +136,8 @@ public final class TLSHandler: ChannelDuplexHandler {
     if reading == .bytes, state == .open { try deliver(context) }
     if reading == .closed, !sawEnd {
       sawEnd = true
-      // TLS of today may be closed on one side (RFC 8446 §6.1); whether the channel is, its owner says.
-      context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+      // The peer may leave TCP open behind its `close_notify`. Nobody here goes on with half a connection.
+      close(context: context, mode: .all, promise: nil)
     }
   }
 

@@ -119,3 +119,33 @@ class BehindTLS(MarketTest):
     def test_plain_where_tls_is_expected(self):
         done = self.client("list", "--timeout", "2s", status=7, url=f"https://localhost:{self.market.port}")
         self.assertIn("TLS failed", done.stderr)
+        self.assertIn("hint: does it speak TLS?", done.stderr)
+
+    def test_an_end_that_tls_tells_is_one(self):
+        """A proxy that says `close_notify` and leaves TCP open."""
+        held = []
+
+        def serve(plain):
+            secure = self.proxy.context.wrap_socket(plain, server_side=True)
+            held.append(secure)
+            secure.recv(65536)
+            secure.setblocking(False)
+            try:
+                secure.unwrap()
+            except ssl.SSLError:
+                pass  # it does not wait for the answer
+
+        listener = listen(serve)
+        self.addCleanup(lambda: [one.close() for one in [listener, *held]])
+        done = self.client("list", "--timeout", "3s", status=7, url=f"https://localhost:{listener.getsockname()[1]}")
+        self.assertIn("the connection was closed before the answer was complete", done.stderr)
+
+    def test_authorities_that_are_none(self):
+        trusted = self.market.environment["SSL_CERT_FILE"]
+        try:
+            for name in (str(self.market.folder / "nowhere.pem"), str(self.market.folder / "keys" / "client.key")):
+                self.market.environment["SSL_CERT_FILE"] = name
+                done = self.client("list", status=1)
+                self.assertIn(f"SSL_CERT_FILE names {name}", done.stderr)
+        finally:
+            self.market.environment["SSL_CERT_FILE"] = trusted

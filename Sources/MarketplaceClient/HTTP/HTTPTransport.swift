@@ -182,6 +182,8 @@ public final class HTTPTransport: Sendable {
   func failure(_ error: any Error) throws -> ClientError {
     if let error = error as? ClientError { return error }
     if error is CancellationError || Task.isCancelled { throw CancellationError() }
+    // No attempt will mend it.
+    if case TLSFailure.setup = error { return .unexpected("\(error)") }
     return .unreachable(url: configuration.url.description, reason: NetworkFailure.describe(error))
   }
 }
