@@ -108,6 +108,14 @@ class Outcome(MarketTest):
             with self.subTest(path):
                 self.assertEqual(self.market.get(f"/v1/jobs/{job}/{path}").status_code, 200)
 
+    def test_the_last_word_of_progress_stays(self):
+        """Also when the program ends right after it, with more before it than is passed on."""
+        for _ in range(5):
+            job = self.market.run('for n in 1 2 3 4 5 6 7 8 9; do echo "$((n * 10)) step $n" >> $AITBC_PROGRESS; done')
+            self.assertEqual((job["progress"], job["progress_message"]), (100, "step 9"))
+        job = self.market.run('echo "42 the last" >> $AITBC_PROGRESS; exit 3')
+        self.assertEqual((job["progress"], job["progress_message"]), (42, "the last"))
+
     def test_progress_stays_where_a_failure_left_it(self):
         self.assertEqual(self.market.run('echo 45 >> $AITBC_PROGRESS; sleep 0.3; exit 1')["progress"], 45)
 

@@ -52,7 +52,7 @@ final class ProgressBoard: Sendable {
         return nil
       }
       guard job.lastTry == report.tryNumber,
-        job.report(progress: report.percent, message: report.message.map { String($0.prefix(512)) })
+        job.report(progress: report.percent, message: Self.cut(report.message))
       else { return nil }
       state.jobs[id] = job
       state.dirty.insert(id)
@@ -64,12 +64,19 @@ final class ProgressBoard: Sendable {
   }
 
   /// What a try reported last.
-  func percent(of job: JobID, tryNumber: Int) -> Int? {
+  func latest(of job: JobID, tryNumber: Int) -> EndTry.Progress? {
     state.withLock { state in
-      if let known = state.jobs[job], known.lastTry == tryNumber { return known.progress }
-      return state.early[job].flatMap { $0.tryNumber == tryNumber ? $0.percent : nil }
+      if let known = state.jobs[job], known.lastTry == tryNumber {
+        return EndTry.Progress(percent: known.progress, message: known.progressMessage)
+      }
+      return state.early[job].flatMap { report in
+        report.tryNumber == tryNumber
+          ? EndTry.Progress(percent: report.percent, message: Self.cut(report.message)) : nil
+      }
     }
   }
+
+  private static func cut(_ message: String?) -> String? { message.map { String($0.prefix(512)) } }
 
   /// The job with the latest progress in it.
   func overlay(_ job: Job) -> Job {

@@ -13,7 +13,7 @@ struct ReportedEnd: Sendable {
   /// The miner's, checked.
   var signature: SignatureRecord?
   /// What the try reported last.
-  let progress: Int?
+  let progress: EndTry.Progress?
   let backoff: Seconds
   /// The market's share of the charge.
   let fee: FeeRate

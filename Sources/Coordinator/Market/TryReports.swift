@@ -25,7 +25,7 @@ extension Market {
     let missing = try await logs.finish(lease, facts: facts)
     guard missing.isEmpty else { return .incomplete("log bytes are missing", logs: missing) }
     let backoff = retryDelay(after: lease.tryNumber)
-    let progress = progress.percent(of: lease.job, tryNumber: lease.tryNumber)
+    let progress = progress.latest(of: lease.job, tryNumber: lease.tryNumber)
     let signature = MinerSignatures.checked(report, of: lease, log: log)
     let (now, fee) = (clock.now, configuration.fee)
     do {

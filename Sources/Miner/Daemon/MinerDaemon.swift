@@ -127,8 +127,10 @@ public final class MinerDaemon: Sendable {
     let configuration = configuration
     let connect: MinerConnector =
       connector ?? { try await WebSocketMinerConnection.open(configuration, logger: logger) }
+    var told = logger
+    told[metadataKey: "coordinator"] = "\(configuration.url)"
     let channel = ChannelClient(
-      core: core, connect: connect, clock: clock, backoff: configuration.reconnect, logger: logger)
+      core: core, connect: connect, clock: clock, backoff: configuration.reconnect, logger: told)
     try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
         try await channel.run()

@@ -33,6 +33,8 @@ final class TryExecution: MinerTry {
     /// The miner went before the result could be delivered: its folder stays.
     var isAbandoned = false
     var progress: ProgressUpdate?
+    /// What the coordinator was told last over this connection.
+    var toldProgress: ProgressUpdate?
     var connection: (any MinerConnection)?
     /// What the coordinator said it has of the logs, until there is a shipper to tell.
     var offsets: (stdout: Int64, stderr: Int64) = (0, 0)
@@ -109,6 +111,7 @@ final class TryExecution: MinerTry {
   func resumed(_ connection: any MinerConnection, stdout: Int64, stderr: Int64) {
     let shipper = state.withLock { state in
       state.connection = connection
+      state.toldProgress = nil
       state.offsets = (stdout, stderr)
       return state.workspace?.shipper
     }
@@ -143,7 +146,10 @@ final class TryExecution: MinerTry {
     case .terminate(let grace): control.request(.terminate(grace: grace))
     case .kill: control.request(.kill)
     case .announce: announce()
-    case .report: send(report())
+    case .report:
+      // The end says no progress: the last word must come before it.
+      tellProgress()
+      send(report())
     case .refuse: send(.refuse(lease: lease, reason: "the miner is leaving"))
     case .discard: work.finish()
     }
@@ -237,16 +243,27 @@ final class TryExecution: MinerTry {
         logger.info("started")
         send(.started(lease: lease))
       },
-      progress: { [update] in update.yield($0) })
+      progress: { [self] latest in
+        state.withLock { $0.progress = latest }
+        update.yield(latest)
+      })
     return await runner.run(context)
   }
 
   /// At most ten a second; between two only the latest counts.
   private func sendProgress() async {
-    for await latest in updates {
-      state.withLock { $0.progress = latest }
-      send(.progress(lease: lease, percent: latest.percent, message: latest.message))
+    for await _ in updates {
+      tellProgress()
       guard (try? await services.clock.sleep(for: Seconds(milliseconds: 100))) != nil else { return }
+    }
+  }
+
+  private func tellProgress() {
+    // Sent under the lock, so that no older word follows a newer one.
+    state.withLock { state in
+      guard let latest = state.progress, latest != state.toldProgress else { return }
+      state.toldProgress = latest
+      state.connection?.send(.progress(lease: lease, percent: latest.percent, message: latest.message))
     }
   }
 

@@ -156,13 +156,24 @@ public struct EndTry: Sendable {
     }
   }
 
+  /// How far a try was.
+  public struct Progress: Hashable, Sendable {
+    public var percent: Int
+    public var message: String?
+
+    public init(percent: Int, message: String? = nil) {
+      self.percent = percent
+      self.message = message
+    }
+  }
+
   public var leaseHash: String
   /// Nil when the coordinator itself ends it (the lease ran out).
   public var miner: MinerID?
   public var end: TryEnd
   public var facts: Facts
   /// The last progress that was reported, which the row may not have yet.
-  public var progress: Int?
+  public var progress: Progress?
   /// The wait before another try.
   public var backoff: Seconds
   /// The market's share of the charge.
@@ -177,8 +188,8 @@ public struct EndTry: Sendable {
   public static let defaultQuarantine = 3
 
   public init(
-    leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), progress: Int? = nil, backoff: Seconds,
-    fee: FeeRate = .none, now: Timestamp
+    leaseHash: String, miner: MinerID?, end: TryEnd, facts: Facts = Facts(), progress: Progress? = nil,
+    backoff: Seconds, fee: FeeRate = .none, now: Timestamp
   ) {
     self.leaseHash = leaseHash
     self.miner = miner
@@ -226,7 +237,7 @@ public struct EndTry: Sendable {
     // A program may end before the word of its start came through.
     if case .completed = end, job.state == .assigned { job = try market.noteStarted(job, at: now) }
     return try market.change(job, at: now, fee: fee) { job throws(TransitionRefused) in
-      if let progress { _ = job.report(progress: progress, message: job.progressMessage) }
+      if let progress { _ = job.report(progress: progress.percent, message: progress.message) }
       try job.end(end, backoff: backoff, at: now, endedAt: attempt.endedAt)
     }
   }
