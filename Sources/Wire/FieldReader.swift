@@ -70,6 +70,12 @@ public struct FieldReader {
     return text
   }
 
+  /// A string that says something.
+  public mutating func filledString(_ name: String, limit: Int = 1024) -> String? {
+    guard let text = string(name, limit: limit) else { return nil }
+    return text.isEmpty ? reject(name, "must not be empty") : text
+  }
+
   public mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
     guard let value = value(name) else { return nil }
     guard let number = value.integer else {

@@ -188,12 +188,12 @@ enum ConstraintsRequest {
   static func parse(_ value: JSONValue, at pointer: String) -> (Constraints, [FieldError]) {
     var reader = FieldReader(value, at: pointer)
     var constraints = Constraints()
-    constraints.gpu = reader.string("gpu", limit: 128)
+    constraints.gpu = reader.filledString("gpu", limit: 128)
     constraints.gpuCount = reader.integer("gpu_count", in: 1...1024).map(Int.init)
     constraints.minimumVRAM = reader.integer("min_vram_gb", in: 1...65_536).map(Int.init)
-    constraints.cuda = reader.string("cuda", limit: 32)
+    constraints.cuda = reader.filledString("cuda", limit: 32)
     constraints.models = (reader.strings("models", count: 100, limit: 256) ?? []).sorted()
-    constraints.region = reader.string("region", limit: 64)
+    constraints.region = reader.filledString("region", limit: 64)
     constraints.maximumPrice = reader.money("max_price")
     constraints.labels = Dictionary(
       reader.pairs("labels", count: 64, limit: 1_024) ?? [], uniquingKeysWith: { $1 })

@@ -1,4 +1,5 @@
 import Cryptography
+import Glibc
 import JSON
 import LoopbackServer
 import Testing
@@ -99,6 +100,16 @@ import Testing
     (".", ""), ("..", ""), ("/", ""),
   ])
   func whereInputsGo(_ path: String, _ target: String) { #expect(InputCollector.target(of: path) == target) }
+
+  @Test func aLinkThatLeadsNowhereIsCalledOne() async throws {
+    try await TemporaryFolder.with { folder in
+      symlink("nowhere", folder + "/lock")
+      var collector = InputCollector(CommandContext(output: Collector(), errors: Collector()))
+      let failure = #expect(throws: CommandFailure.self) { try collector.add(folder + "/lock") }
+      #expect(
+        failure?.message == "--input \(folder)/lock: a link whose target can't be read: No such file or directory")
+    }
+  }
 
   @Test func aJobFileIsTheBase() async throws {
     try await TemporaryFolder.with { folder in

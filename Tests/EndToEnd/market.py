@@ -192,10 +192,20 @@ class Market:
             os.kill(pid, signal.SIGKILL)
         if left:
             faults.append(f"processes of jobs were left: {left}")
+        self.remove_groups()
         shutil.rmtree(self.folder)
         LIVE.discard(self)
         if faults:
             raise AssertionError("; ".join(faults))
+
+    def remove_groups(self):
+        """A miner's control group goes with it; that of a killed one would go at its next start, which does not come."""
+        for work in self.folder.glob("work-*"):
+            name = hashlib.sha256(f"aitbc-group\n{work.resolve()}".encode()).hexdigest()[:16]
+            for group in Path("/sys/fs/cgroup").glob(f"**/aitbc-{name}"):
+                for folder in sorted(group.rglob("*/"), reverse=True):
+                    folder.is_dir() and folder.rmdir()
+                group.rmdir()
 
     def abandon(self):
         """Ends everything at once. A job's processes go with their miner."""

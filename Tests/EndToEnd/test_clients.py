@@ -195,8 +195,8 @@ class Chromium(Client):
 
         def is_started():
             try:
-                evaluate(SCRIPT + "globalThis.follow = follow; 0")
-                evaluate(f"new Promise((ready) => {{ globalThis.hasSnapshot = () => ready(1); "
+                # In one: the document may be another in the next.
+                evaluate(SCRIPT + f"; new Promise((ready) => {{ globalThis.hasSnapshot = () => ready(1); "
                          f"globalThis.result = follow{start}; }})")
                 return True
             except AssertionError as fault:

@@ -66,6 +66,8 @@ import Wire
       (#"{"command":["a"],"max_tries":101}"#, ["/max_tries"]), (#"{"command":["a"],"run_key":""}"#, ["/run_key"]),
       (#"{"command":["a"],"strict":true}"#, ["/strict"]),
       (#"{"command":["a"],"constraints":{"gpus":1}}"#, ["/constraints/gpus"]),
+      (#"{"command":["a"],"constraints":{"gpu":""}}"#, ["/constraints/gpu"]),
+      (#"{"command":["a"],"constraints":{"cuda":"","region":""}}"#, ["/constraints/cuda", "/constraints/region"]),
       (#"{"command":["a"],"constraints":{"max_price":-1}}"#, ["/constraints/max_price"]),
       (#"{"command":["a"],"inputs":[{"path":"p","sha256":"x"}]}"#, ["/inputs/0/sha256"]),
       (#"{"command":["a"],"inputs":{}}"#, ["/inputs"]),

@@ -25,6 +25,12 @@ public struct FileStatus: Hashable, Sendable {
     }
     return .success(FileStatus(kind: kind, isExecutable: status.st_mode & 0o111 != 0))
   }
+
+  /// Whether a symbolic link stands there, wherever it leads.
+  public static func isLink(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
+  }
 }
 
 /// An `errno`.

@@ -82,6 +82,11 @@ extension CommandFailure {
 
   private static func hint(for error: ClientError) -> String? {
     switch error {
+    case .timedOut(_, let last?): hint(for: last)
+    case .unreachable(_, let reason) where reason.contains("certificate"):
+      "SSL_CERT_FILE=authority.pem trusts another authority than the system's"
+    case .unreachable(_, let reason) where reason.hasPrefix("TLS failed"):
+      "does it speak TLS? without a proxy in front the address begins with http://"
     case .unreachable, .timedOut:
       "is it running? start one with: aitbc coordinator; another address with --url or AITBC_URL"
     case .problem(let problem) where problem.status == 401:

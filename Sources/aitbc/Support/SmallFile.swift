@@ -64,6 +64,9 @@ enum SmallFile {
         throw .file(path: path, operation: "mkdir", code: errno)
       }
     }
+    if case .success(let status) = FileStatus.of(path), status.kind != .folder {
+      throw .file(path: path, operation: "use as a folder", code: ENOTDIR)
+    }
   }
 
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

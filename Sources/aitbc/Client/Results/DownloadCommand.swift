@@ -79,16 +79,22 @@ struct DownloadCommand: ClientVerb {
     _ job: String, into folder: String, parts: Int = ResumableDownload.defaultParts, _ session: ClientSession
   ) async throws -> FileDigest {
     let target = folder + "/output.zip"
-    if SmallFile.exists(target), let here = try? FileDigest.of(target),
-      let line = try? await session.client.checksum(job), line.hasPrefix(here.sha256.hex + " ")
+    let isThere = SmallFile.exists(target)
+    if isThere, let here = try? FileDigest.of(target), let line = try? await session.client.checksum(job),
+      line.hasPrefix(here.sha256.hex + " ")
     {
       try session.remark("output.zip is here already")
       return here
     }
     let bar = TransferBar(session)
     defer { bar.clear() }
-    return try await session.client.download(job).fetch(to: target, parts: parts) { done, total in
+    let package = try await session.client.download(job).fetch(to: target, parts: parts) { done, total in
       bar.show(done, of: total)
     }
+    if isThere {
+      bar.clear()
+      try session.remark("replaced another output.zip that was there")
+    }
+    return package
   }
 }

@@ -63,7 +63,9 @@ struct InputCollector {
     let status: FileStatus
     switch FileStatus.of(source) {
     case .success(let found): status = found
-    case .failure(let error): throw CommandFailure(.usage, "--input \(name): \(describe(error.code))")
+    case .failure(let error):
+      let link = FileStatus.isLink(source) ? "a link whose target can't be read: " : ""
+      throw CommandFailure(.usage, "--input \(name): \(link)\(describe(error.code))")
     }
     switch status.kind {
     case .file:
@@ -75,7 +77,8 @@ struct InputCollector {
       found.append(Found(source: source, target: target, isExecutable: status.isExecutable))
     case .folder:
       guard depth < Self.maximumDepth else {
-        throw CommandFailure(.usage, "--input \(name): folders more than \(Self.maximumDepth) deep")
+        throw CommandFailure(
+          .usage, "--input \(name): folders more than \(Self.maximumDepth) deep; does a link lead back?")
       }
       for entry in try Self.entries(source) {
         try collect(
