@@ -73,7 +73,7 @@ struct PendingReason: Hashable, Sendable {
       code = .notBefore
       message =
         job.lastTry > 0
-        ? "waits until \(job.availableAt) before another try" : "is not to start before \(job.availableAt)"
+        ? "another try may start from \(job.availableAt) on" : "is not to start before \(job.availableAt)"
     } else if survey.members == 0 {
       code = .noMiners
       message = "no miner is connected"

@@ -26,7 +26,10 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
         hint: "start the newer program; there is no way back but a backup")
     case StoreError.diskFull, FileStoreError.diskFull:
       self.init("the data directory \(directory) can't be opened: its disk is full", hint: "make room first")
-    case StoreError.failed(let text): self.init("the database in \(directory) can't be opened: \(text)")
+    case StoreError.failed(let text):
+      self.init(
+        "the database in \(directory) can't be opened: \(text)",
+        hint: "keep a copy of the folder as it is; if the file is damaged, restore the last backup (docs/operations.md)")
     default:
       self.init(
         "the data directory \(directory) can't be used: \(error)",

@@ -113,8 +113,8 @@ extension JobStatus {
     self.init(
       sequence: sequence, epoch: epoch, job: document.id, status: state, attempt: document.attempt,
       tryNumber: document.tryNumber, miner: document.minerID, progress: document.progress,
-      at: document.completedAt ?? document.startedAt ?? document.createdAt ?? Timestamp(milliseconds: 0))
-    for name in ["exit_code", "error", "error_detail", "cancel", "cost", "results_available"] {
+      at: document.since ?? Timestamp(milliseconds: 0))
+    for name in ["exit_code", "error", "error_detail", "cancel", "cost", "results_available", "pending_reason"] {
       if let value = document.json[name], !value.isNull { summary[name] = value }
     }
   }

@@ -44,10 +44,21 @@ public struct JobSnapshot: Hashable, Sendable {
   public var isExisting: Bool { json["existing"]?.bool ?? false }
 
   public var createdAt: Timestamp? { time("created_at") }
+  public var assignedAt: Timestamp? { time("assigned_at") }
   public var startedAt: Timestamp? { time("started_at") }
   public var completedAt: Timestamp? { time("completed_at") }
   public var estimatedStart: Timestamp? { time("estimated_start") }
   public var estimatedCompletion: Timestamp? { time("estimated_completion") }
+
+  /// Since when it is in its state, as far as the document tells.
+  public var since: Timestamp? {
+    switch status {
+    case .assigned: assignedAt ?? createdAt
+    case .running: startedAt ?? assignedAt ?? createdAt
+    case .canceling: json["cancel"]?["requested_at"]?.string.flatMap { Timestamp(rfc3339: $0) } ?? startedAt
+    default: completedAt ?? startedAt ?? createdAt
+    }
+  }
 
   private func time(_ name: String) -> Timestamp? { json[name]?.string.flatMap { Timestamp(rfc3339: $0) } }
 }

@@ -1,6 +1,7 @@
 import Clocks
 public import Cryptography
 import Glibc
+import Logging
 public import Marketplace
 import Wire
 
@@ -91,6 +92,7 @@ public struct ResumableUpload: Sendable {
         var generator = SecureRandom()
         let wait = UploadWait(for: plan.trouble, stalls: stalls, using: &generator)
         waiting?(wait)
+        transport.logger.debug("upload stopped, on in \(wait.time.milliseconds) ms: \(wait.reason)")
         try await transport.clock.sleep(for: wait.time)
         step = .probe
       case .send(let range): step = try await send(range, of: file, digest, &plan, progress)

@@ -36,7 +36,7 @@ struct ChannelClient: Sendable {
         }
       } catch let error as ChannelOpenError {
         // Once it was welcome, a refusal may be the coordinator's trouble: its jobs go on for as long as their leases.
-        guard error.isTransient || hasBeenWelcome else { throw ChannelRefused(error.description) }
+        guard error.isTransient || hasBeenWelcome else { throw ChannelRefused(error) }
         end = ChannelEnd(code: 1006, reason: error.description)
       }
       if Task.isCancelled { return }
@@ -107,6 +107,16 @@ struct ChannelClient: Sendable {
 /// The coordinator will not have this miner; coming back as it is makes no sense.
 public struct ChannelRefused: Error, Hashable, Sendable, CustomStringConvertible {
   public let description: String
+  /// Another key is what would help.
+  public let concernsKey: Bool
 
-  init(_ description: String) { self.description = description }
+  init(_ description: String) {
+    self.description = description
+    concernsKey = false
+  }
+
+  init(_ error: ChannelOpenError) {
+    description = error.description
+    concernsKey = if case .refused(401 ... 403, _) = error { true } else { false }
+  }
 }

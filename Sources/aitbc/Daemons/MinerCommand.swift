@@ -85,11 +85,17 @@ struct MinerCommand: AsyncParsableCommand {
       try await daemon.run()
     } catch let error as WorkDirectoryInUse {
       throw CommandFailure(.busy, error.description, hint: "stop that one, or give this one its own --work-dir")
+    } catch let error as ChannelRefused {
+      throw CommandFailure(
+        .denied, error.description,
+        hint: error.concernsKey ? "--api-key-file or AITBC_MINER_KEY_FILE names a file with a key of role miner" : nil)
     }
   }
 
   private func configuration(_ context: CommandContext) throws -> MinerConfiguration {
-    let address = url ?? context.environment["AITBC_URL"].nonEmpty
+    let address =
+      url.map { Setting(value: $0, origin: "--url") }
+      ?? context.environment["AITBC_URL"].nonEmpty.map { Setting(value: $0, origin: "AITBC_URL") }
     let keyFile = apiKeyFile ?? context.environment["AITBC_MINER_KEY_FILE"].nonEmpty ?? "keys/miner.key"
     let apiKey: String
     do {
@@ -100,7 +106,7 @@ struct MinerCommand: AsyncParsableCommand {
         hint: "copy the coordinator's keys/miner.key here, or name a file with --api-key-file or AITBC_MINER_KEY_FILE")
     }
     var configuration = MinerConfiguration(
-      url: try address.map { text throws(ClientError) in try CoordinatorURL(text) } ?? .localDefault,
+      url: try address?.coordinatorURL ?? .localDefault,
       apiKey: apiKey, name: name ?? Self.hostName(), version: Version.text,
       workDirectory: context.resolve(workDir))
     configuration.slots = slots
@@ -116,7 +122,7 @@ struct MinerCommand: AsyncParsableCommand {
     configuration.drainTimeout = drainTimeout.seconds
     configuration.groupLimits = GroupLimits(
       memory: jobMemory.map { $0 << 20 }, processes: jobProcesses, millicpus: jobCpus.map { $0 * 1_000 })
-    configuration.inferenceURL = try inferenceUrl.map { text throws(ClientError) in try CoordinatorURL(text) }
+    configuration.inferenceURL = try inferenceUrl.map { try Setting(value: $0, origin: "--inference-url").coordinatorURL }
     configuration.inferenceKey = try inferenceKeyFile.map { try KeyFileReader.key(in: context.resolve($0)) }
     do {
       if !gpu.isEmpty { configuration.gpus = try gpu.map { try GPUOption($0).device } }

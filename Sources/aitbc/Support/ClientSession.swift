@@ -19,7 +19,7 @@ struct ClientSession: Sendable {
     isQuiet = options.quiet
     isVerbose = options.verbose > 0
     wantsJSON = options.json
-    var configuration = ClientConfiguration(url: try CoordinatorURL(settings.url.value), apiKey: settings.apiKey)
+    var configuration = ClientConfiguration(url: try settings.url.coordinatorURL, apiKey: settings.apiKey)
     configuration.userAgent = "aitbc-client/\(Version.text)"
     configuration.clock = context.clock
     configuration.callTimeout = try timeout?.seconds ?? Self.span(settings.timeout)

@@ -5,6 +5,17 @@ import MarketplaceClient
 struct Setting: Hashable, Sendable {
   let value: String
   let origin: String
+
+  /// The value as an address; the error names where it comes from, and not the value, which may hold credentials.
+  var coordinatorURL: CoordinatorURL {
+    get throws {
+      do {
+        return try CoordinatorURL(value)
+      } catch .invalid(_, let reason) {
+        throw CommandFailure(.usage, "the address from \(origin) \(reason)")
+      }
+    }
+  }
 }
 
 /// Flag, then environment, then profile, then default; first come, first served.

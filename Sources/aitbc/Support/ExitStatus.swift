@@ -91,7 +91,7 @@ extension CommandFailure {
       "is it running? start one with: aitbc coordinator; another address with --url or AITBC_URL"
     case .problem(let problem) where problem.status == 401:
       "give a key with --api-key-file, AITBC_API_KEY or: aitbc client config set api_key_file PATH"
-    case .problem(let problem) where problem.status == 403: "this key has another role; use the client's key"
+    case .problem(let problem) where problem.status == 403: "name another key with --api-key-file"
     case .problem(let problem) where problem.status == 425: "wait for it with: aitbc client watch JOB"
     default: nil
     }

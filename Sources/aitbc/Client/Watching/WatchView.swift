@@ -58,8 +58,22 @@ struct WatchView {
     guard form != .silent, !status.isEnd else { return }
     var text = status.status.rawValue
     if let miner = status.miner, status.status == .assigned || status.status == .running { text += " on \(miner)" }
-    if status.tryNumber > 1 { text += " (try \(status.tryNumber))" }
+    if status.status == .pending {
+      text += Self.reason(of: status)
+    } else if status.tryNumber > 1 {
+      text += " (try \(status.tryNumber))"
+    }
     try line(text, status.status.rawValue, at: status.at)
+  }
+
+  /// What the try before came to, and why the job waits.
+  private static func reason(of status: JobStatus) -> String {
+    var text = ""
+    if status.tryNumber > 0, let error = status.summary["error"]?.string {
+      text += " after try \(status.tryNumber) (\(error))"
+    }
+    if let reason = status.summary["pending_reason"]?["message"]?.string { text += ": \(reason)" }
+    return text
   }
 
   private mutating func show(_ progress: JobProgress) throws {
