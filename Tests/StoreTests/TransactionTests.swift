@@ -88,6 +88,26 @@ import Testing
     }
   }
 
+  /// What a commit costs must not depend on how many there were.
+  @Test func eventsReachTheHandlerByAWayThatDoesNotGrow() async throws {
+    try await withFixture(.sqlite) { fixture in
+      let depths = Mutex<[UInt]>([])
+      fixture.store.setEventHandler { _ in
+        var here = 0
+        let address = withUnsafeMutablePointer(to: &here) { UInt(bitPattern: $0) }
+        depths.withLock { $0.append(address) }
+      }
+      for _ in 0..<100 {
+        let job = fixture.maker.job(fixture.account.id)
+        _ = try await fixture.store.write { market in
+          try market.insert(job)
+          return try market.append(JobEvent(of: job, at: Maker.start))
+        }
+      }
+      #expect(depths.withLock { $0.count } == 100 && depths.withLock { Set($0).count } == 1)
+    }
+  }
+
   @Test(arguments: Backend.all) func eventsAreOrderedAndPublishedBeforeTheAnswer(_ backend: Backend) async throws {
     try await withFixture(backend) { fixture in
       let (store, maker, account) = (fixture.store, fixture.maker, fixture.account)

@@ -24,7 +24,12 @@ final class FeedGate: Sendable {
   private let market: Market
   private let hosts: HostPolicy
   private let handshake: WebSocketServerUpgrader<Void>
-  private let openSockets = Mutex<@Sendable () -> Int>({ 0 })
+  private let sockets = Mutex(Sockets())
+
+  /// A closure that is itself a generic value is wrapped once more each time it is read; see the store's `Writer`.
+  private struct Sockets {
+    var count: @Sendable () -> Int = { 0 }
+  }
 
   init(market: Market, origins: OriginPolicy) {
     self.market = market
@@ -40,11 +45,11 @@ final class FeedGate: Sendable {
   }
 
   /// How many WebSockets are open, once the server knows.
-  func countSockets(_ count: @escaping @Sendable () -> Int) { openSockets.withLock { $0 = count } }
+  func countSockets(_ count: @escaping @Sendable () -> Int) { sockets.withLock { $0.count = count } }
 
   func decide(_ head: HTTPRequestHead) async -> Decision {
     do {
-      guard openSockets.withLock({ $0 })() < market.configuration.connectionLimit else {
+      guard sockets.withLock({ $0.count })() < market.configuration.connectionLimit else {
         throw Problem(503, "too_many_connections", "too many WebSockets are open", retryAfter: 5)
       }
       guard hosts.allows(head.headers.first(name: "Host")) else {

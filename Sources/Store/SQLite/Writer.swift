@@ -11,7 +11,7 @@ import Synchronization
 /// with a savepoint for each.
 final class Writer: Sendable {
   private let queue: WorkQueue<any PendingWork>
-  private let handler = Mutex<(@Sendable ([JobEvent]) -> Void)?>(nil)
+  private let handler = Mutex(Handler())
   private let end = EndSignal()
   private let clock: any MarketClock
   private let log: Logger
@@ -19,6 +19,12 @@ final class Writer: Sendable {
   private let walPath: String
   private let reserve: DiskReserve?
   private let metrics: StoreMetrics
+
+  /// A closure that is itself a generic value is wrapped once more each time it is read from there, without end; a
+  /// struct that holds it is not.
+  private struct Handler {
+    var publish: (@Sendable ([JobEvent]) -> Void)?
+  }
 
   init(
     clock: any MarketClock, log: Logger, configuration: StoreConfiguration, walPath: String, reserve: DiskReserve?,
@@ -51,7 +57,7 @@ final class Writer: Sendable {
   func add(_ work: any PendingWork) throws(StoreError) { try queue.add(work) }
 
   func setEventHandler(_ handler: @escaping @Sendable ([JobEvent]) -> Void) {
-    self.handler.withLock { $0 = handler }
+    self.handler.withLock { $0.publish = handler }
   }
 
   func stop() { queue.close() }
@@ -169,7 +175,7 @@ final class Writer: Sendable {
 
   private func publish(_ session: SQLiteSession) {
     guard let events = session.cache?.endGroup(), !events.isEmpty else { return }
-    handler.withLock { $0 }?(events)
+    handler.withLock { $0.publish }?(events)
   }
 
   private func recover(_ session: SQLiteSession) {
