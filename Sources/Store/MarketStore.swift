@@ -205,6 +205,8 @@ public protocol MarketTransaction: MarketReader {
   func insert(_ answer: IdempotencyRecord) throws
   /// Removes up to `limit` answers older than `time`; returns how many.
   func removeIdempotency(before time: Timestamp, limit: Int) throws -> Int
+  /// The number of a requirement class; made when it is new.
+  func classID(of requirements: Requirements) throws -> Int64
   /// Makes jobs claimable whose time has come; returns how many.
   func releaseAvailable(at now: Timestamp) throws -> Int
 

@@ -106,8 +106,30 @@ struct DispatchState {
     openings(for: members.map { (member: $0, demand: .max) }, classes: classes)
   }
 
-  /// A claim begins; it ends with ``granted(_:to:at:)``, with nil when it failed. One at a time.
-  mutating func beginClaim() { endedEarly = [] }
+  /// A larger fleet is not searched for each submission.
+  static let searchedFleet = 256
+
+  /// The miner that a job can have in the commit of its own submission: the emptiest that fits and has room. What it may
+  /// be given is still the first of its class. Nil while another claim is on its way. `demand`: how many assignments each
+  /// miner takes now, besides what its slots allow.
+  func placement(of requirements: Requirements, demand: [MinerID: Int]) -> Opening? {
+    guard !isClaiming else { return nil }
+    let best = fleet.available
+      .filter { demand[$0.record.id] ?? 0 > 0 && requirements.missing(in: $0.record.offer).isEmpty }
+      .min { $0.comes(before: $1) }
+    return best.map { Opening(miner: $0.record.id, classes: [], count: 1, leaseTerm: $0.leaseTerm) }
+  }
+
+  /// A claim is on its way to the disk.
+  var isClaiming: Bool { endedEarly != nil }
+
+  /// A claim begins; it ends with ``granted(_:to:at:)``, with nil when it failed. False while another is on its way.
+  @discardableResult
+  mutating func beginClaim() -> Bool {
+    guard !isClaiming else { return false }
+    endedEarly = []
+    return true
+  }
 
   /// The claim is durable: its leases begin to run. Returns what the miner is to be told now.
   mutating func granted(_ outcome: Claim.Outcome?, to opening: Opening, at now: MonotonicTime) -> [MinerCommand] {

@@ -52,9 +52,19 @@ struct Submitter {
     }
     let operation = SubmissionBatch(
       account: identity.account, items: items, idempotency: idempotency, now: now, answer: answer)
-    let result = try await market.store.write { try operation.run(in: $0) }
-    market.dispatcher.wake()
-    return result
+    guard specifications.count == 1, let placing = market.dispatcher.beginPlacing(specifications[0]) else {
+      let result = try await market.store.write { try operation.run(in: $0) }
+      market.dispatcher.wake()
+      return result
+    }
+    do {
+      let (result, outcome) = try await market.store.write { (try operation.run(in: $0), try placing.claim(in: $0)) }
+      market.dispatcher.placed(placing, items[0].submission.newID, outcome)
+      return result
+    } catch {
+      market.dispatcher.placed(placing, items[0].submission.newID, nil)
+      throw error
+    }
   }
 
   /// What the pure reading of a request can't see: paths, blobs that are not here, a disk that is nearly full. A dry run

@@ -99,7 +99,7 @@ extension Market {
     progress.end(job.id)
     dispatcher.release(lease.hash)
     logs.close(lease.hash)
-    guard job.state.isTerminal else { return }
+    guard job.state.isTerminal else { return dispatcher.wake() }
     history.record(job)
     if hasFiles { packages.prepare(job.id) }
   }

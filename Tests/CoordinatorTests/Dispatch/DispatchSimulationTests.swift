@@ -59,6 +59,8 @@ import Wire
         }
       }
     }
+    // Of these seeds this one lets a job meet an idle miner while nobody waits.
+    if seed == 1 { #expect(world.placed > 0) }
     try await world.close()
   }
 

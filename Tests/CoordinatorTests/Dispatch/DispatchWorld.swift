@@ -16,12 +16,20 @@ final class DispatchWorld {
   /// A miner's end of the channel: remembers what it was given.
   final class Link: MinerLink {
     let miner: MinerRecord
+    /// The same, for a test that lets the dispatcher run by itself.
+    let arrivals: AsyncStream<Assignment>
+    private let arrival: AsyncStream<Assignment>.Continuation
     private let given = Mutex<[Assignment]>([])
 
-    init(_ miner: MinerRecord) { self.miner = miner }
+    init(_ miner: MinerRecord) {
+      self.miner = miner
+      (arrivals, arrival) = AsyncStream.makeStream()
+    }
 
     func send(_ command: MinerCommand) {
-      if case .assign(let assignment) = command { given.withLock { $0.append(assignment) } }
+      guard case .assign(let assignment) = command else { return }
+      given.withLock { $0.append(assignment) }
+      arrival.yield(assignment)
     }
 
     func replace() {}
@@ -50,6 +58,8 @@ final class DispatchWorld {
   private(set) var accounts: [Account] = []
   private(set) var links: [MinerID: (link: Link, connection: Int)] = [:]
   private(set) var held: [Held] = []
+  /// Jobs that were claimed in the commit of a submission.
+  private(set) var placed = 0
 
   init(seed: UInt64, runningLimit: Int? = nil) throws {
     random = SeededGenerator(seed: seed)
@@ -97,7 +107,15 @@ final class DispatchWorld {
 
   func submit(_ specification: JobSpecification, by account: Account) async throws -> Job {
     let operation = Submission(account: account.id, specification: specification, newID: id(), now: clock.now)
-    return try await store.write { try operation.run(in: $0).job }
+    guard let placing = dispatcher.beginPlacing(specification) else {
+      let job = try await store.write { try operation.run(in: $0).job }
+      dispatcher.wake()
+      return job
+    }
+    let (job, outcome) = try await store.write { (try operation.run(in: $0).job, try placing.claim(in: $0)) }
+    dispatcher.placed(placing, job.id, outcome)
+    placed += outcome.claimed.count
+    return job
   }
 
   func end(_ one: Held, _ end: TryEnd, by miner: MinerID?) async throws {
@@ -112,7 +130,7 @@ final class DispatchWorld {
   /// Lets the dispatcher work until it finds nothing more to do. Returns what was assigned, by miner.
   func settle() async throws -> [Held] {
     let now = clock.now
-    _ = try await store.write { try $0.releaseAvailable(at: now) }
+    if try await store.write({ try $0.releaseAvailable(at: now) }) > 0 { dispatcher.wake() }
     while try await dispatcher.claimOnce() {}
     let given = links.values.flatMap { entry in entry.link.take().map { Held(link: entry.link, assignment: $0) } }
     held += given

@@ -25,12 +25,16 @@ extension SimCoordinator {
       account: account.id, items: [SubmissionBatch.Item(submission: submission, context: JobContext())],
       idempotency: key.map { Idempotency(key: $0, requestHash: request) }, now: now,
       answer: { outcomes in (201, outcomes.first?.document["job_id"] ?? .null) })
-    write("submission") {
-      try batch.run(in: $0)
+    let (opening, lease) = (beginPlacing(specification), world.newToken("lt_"))
+    write("submission") { market in
+      let answered = try batch.run(in: market)
+      let outcome = try opening.map { try self.claim(for: $0, specification, lease: lease, at: now, in: market) }
+      return (answered, outcome)
     } then: { [self] result in
+      if let opening { deliver(try? result.get().1, to: opening) }
+      wake()
       switch result {
-      case .success(let made):
-        wake()
+      case .success((let made, _)):
         guard let id = JobID(made.body.filter { $0 != "\"" }) else { return world.violate("an answer without an id") }
         answer(.accepted(id, isReplay: made.isReplay))
       case .failure(let error as MarketError): answer(.refused("\(error)"))

@@ -53,20 +53,43 @@ extension SimCoordinator {
     let operation = Claim(
       miner: opening.miner, classes: opening.classes, leases: leases, now: host.clock.now,
       runningLimit: faults.runningLimit)
-    dispatch.beginClaim()
+    guard dispatch.beginClaim() else { return endClaiming() }
     write("claim") {
       try operation.outcome(in: $0)
     } then: { [self] result in
       let outcome = try? result.get()
-      let claimed = outcome?.claimed ?? []
-      for item in claimed { world.note("claimed \(item.job.id) try \(item.attempt.number) for \(opening.miner)") }
-      let link = links[opening.miner]
-      for command in dispatch.granted(outcome, to: opening, at: monotonic) { link?.send(command) }
-      for item in claimed { remembered[item.lease] = dispatch.lease(token: item.lease) }
+      deliver(outcome, to: opening)
       guard let outcome else { return host.after(1_000) { self.claimRound() } }
       claim(
-        Array(openings.dropFirst()), hasPlaced: hasPlaced || !claimed.isEmpty || !outcome.heldBack.isEmpty)
+        Array(openings.dropFirst()), hasPlaced: hasPlaced || !outcome.claimed.isEmpty || !outcome.heldBack.isEmpty)
     }
+  }
+
+  func deliver(_ outcome: Claim.Outcome?, to opening: DispatchState.Opening) {
+    let claimed = outcome?.claimed ?? []
+    for item in claimed { world.note("claimed \(item.job.id) try \(item.attempt.number) for \(opening.miner)") }
+    let link = links[opening.miner]
+    for command in dispatch.granted(outcome, to: opening, at: monotonic) { link?.send(command) }
+    for item in claimed { remembered[item.lease] = dispatch.lease(token: item.lease) }
+  }
+
+  /// Room for a job in the commit of its own submission.
+  func beginPlacing(_ specification: JobSpecification) -> DispatchState.Opening? {
+    let classes = (try? store.look { try $0.pendingClasses() }) ?? []
+    guard !classes.contains(where: { $0.ready > 0 }) else { return nil }
+    let opening = dispatch.placement(of: Requirements(of: specification), demand: links.mapValues { _ in .max })
+    guard let opening, dispatch.beginClaim() else { return nil }
+    return opening
+  }
+
+  func claim(
+    for opening: DispatchState.Opening, _ specification: JobSpecification, lease: String, at now: Timestamp,
+    in market: any MarketTransaction
+  ) throws -> Claim.Outcome {
+    let classes = [try market.classID(of: Requirements(of: specification))]
+    let operation = Claim(
+      miner: opening.miner, classes: classes, leases: [lease], now: now, runningLimit: faults.runningLimit)
+    return try operation.outcome(in: market)
   }
 
   // MARK: Maintenance
