@@ -38,10 +38,10 @@ class Client:
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self.headers = {"X-Api-Key": key, "Content-Type": "application/json"}
 
-    def ask(self, method, path, body=None, status=200, read=True):
+    def ask(self, method, path, body=None, status=200, read=True, headers=None):
         """The answer's JSON; None when it is not to be read."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        self.connection.request(method, path, body=data, headers=self.headers)
+        self.connection.request(method, path, body=data, headers=self.headers | (headers or {}))
         answer = self.connection.getresponse()
         text = answer.read()
         if answer.status != status:

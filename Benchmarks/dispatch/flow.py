@@ -24,7 +24,7 @@ def floor(tools, folder, rows, group):
 
 def submit_batches(client, batches):
     for _ in range(batches):
-        client.ask("POST", "/v1/jobs:batch", BATCH_BODY, status=201, read=False)
+        client.ask("POST", "/v1/jobs:batch", BATCH_BODY, status=201, read=False, headers={"Prefer": "return=minimal"})
 
 
 def until_completed(client, count):

@@ -194,6 +194,8 @@ class OpenAPI(MarketTest):
             "gpu_type": "V100", "gpu_count": 1, "min_vram_gb": 1}})
         self.ask("POST", "/v1/jobs?dry_run=1", 200, json={"payload": {"type": "none"}})
         self.ask("POST", "/v1/jobs:batch", 201, json={"jobs": [{"command": ["true"]}, {"command": ["true"]}]})
+        self.ask(
+            "POST", "/v1/jobs:batch", 201, json={"jobs": [{"command": ["true"]}]}, headers={"Prefer": "return=minimal"})
 
     def tour_of_lists(self):
         for query in ("", "?limit=1&status=completed,QUEUED&days=2&sort=created_at", "?offset=1&q=whole&label=team=tests"):

@@ -55,6 +55,23 @@ class Submit(MarketTest):
         self.assertEqual(len({job["job_id"] for job in answer.json()["jobs"]}), 100)
         self.assertEqual(self.market.get(f"/v1/jobs?label=batch={label['batch']}").json()["total"], 100)
 
+    def test_batch_with_a_minimal_answer(self):
+        jobs = [{"payload": {"type": "noop"}}, {"payload": {"type": "noop"}, "run_key": marker()}]
+        for prefer in ("return=minimal", 'respond-async, Return="minimal"; x=1'):
+            key = marker()
+            answers = [
+                self.market.post("/v1/jobs:batch", jobs, headers={"Prefer": prefer, "Idempotency-Key": key})
+                for _ in range(2)]
+            self.assertEqual([answer.status_code for answer in answers], [201, 201], answers[0].text)
+            self.assertEqual(answers[0].headers["Preference-Applied"], "return=minimal")
+            self.assertEqual(answers[0].text, answers[1].text)
+            for job in answers[0].json()["jobs"]:
+                self.assertEqual(set(job), {"job_id", "status", "attempt_no", "existing", "accepted"})
+                self.assertEqual(self.market.get(f"/v1/jobs/{job['job_id']}").status_code, 200)
+        self.assertTrue(answers[0].json()["jobs"][1]["existing"])
+        whole = self.market.post("/v1/jobs:batch", jobs[:1], headers={"Prefer": "return=representation"})
+        self.assertIn("constraints", whole.json()["jobs"][0])
+
     def test_batch_with_one_wrong_job_stores_none(self):
         label = {"batch": marker()}
         good = {"payload": {"type": "noop"}, "labels": label}

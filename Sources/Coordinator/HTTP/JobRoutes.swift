@@ -64,9 +64,13 @@ struct JobRoutes {
       }
     }
     guard errors.isEmpty else { throw Problem.invalid(errors) }
+    let isMinimal = request.prefersMinimal
     let answer = try await Submitter(market: market).submit(
-      batch: specifications, for: identity, idempotency: try request.idempotency(bytes))
-    return .answer(answer)
+      batch: specifications, for: identity, idempotency: try request.idempotency(bytes), isMinimal: isMinimal)
+    var response = Response.answer(answer)
+    // A repetition gets the first answer, whatever that one's preference was.
+    if isMinimal, !answer.isReplay { response.headers[.preferenceApplied] = "return=minimal" }
+    return response
   }
 
   private func get(_ request: Request, _ context: AppContext) async throws -> Response {

@@ -52,6 +52,16 @@ extension Request {
     return Idempotency(key: key, requestHash: SHA256.hash(identity).hex)
   }
 
+  /// `Prefer: return=minimal` (RFC 7240 §4.2).
+  var prefersMinimal: Bool {
+    headers[values: .prefer].contains { value in
+      value.split(separator: ",").contains { preference in
+        let word = preference.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" && $0 != "\"" }
+        return word.lowercased() == "return=minimal"
+      }
+    }
+  }
+
   /// The query as names and values. Throws 422 for names that are not among `known` and for names that stand twice
   /// unless they are in `repeatable`.
   func query(_ known: Set<String>, repeatable: Set<String> = []) throws -> QueryReader {

@@ -49,6 +49,8 @@ extension HTTPField.Name {
   static let requestID = name("X-Request-ID")
   static let idempotencyKey = name("Idempotency-Key")
   static let idempotentReplay = name("Idempotent-Replay")
+  static let prefer = name("Prefer")
+  static let preferenceApplied = name("Preference-Applied")
   static let reprDigest = name("Repr-Digest")
   static let uploadOffset = name("Upload-Offset")
   static let minerID = name("X-Miner-ID")

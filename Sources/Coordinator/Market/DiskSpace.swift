@@ -1,18 +1,12 @@
-import Clocks
 import JSON
 import Marketplace
 import Store
-import Synchronization
 import Wire
 
 extension Market {
   /// Throws 507 when the disk is too full for anything new.
   func requireRoom() async throws {
-    let now = clock.monotonic
-    guard !room.wasThere(at: now) else { return }
-    let isThere = try await freeBytes() >= configuration.diskFloor
-    room.note(isThere, at: now)
-    guard isThere else {
+    guard try await freeBytes() >= configuration.diskFloor else {
       throw Problem(507, "disk_floor", "the coordinator's disk is nearly full; it takes no new work", retryAfter: 60)
     }
   }
@@ -27,17 +21,6 @@ extension Market {
       freeBytes: try await freeBytes(), floorBytes: configuration.diskFloor,
       reserveBytes: files.reserve?.bytes ?? 0, isReserveSpent: files.reserve?.isSpent ?? false)
   }
-}
-
-/// When the disk was last seen to have room: submissions come too fast to ask it for each. What is written meanwhile is far
-/// less than what the floor keeps.
-final class RoomMemory: Sendable {
-  private static let validity = Seconds(milliseconds: 50)
-  private let until = Mutex<MonotonicTime?>(nil)
-
-  func wasThere(at now: MonotonicTime) -> Bool { until.withLock { $0.map { now < $0 } ?? false } }
-
-  func note(_ isThere: Bool, at now: MonotonicTime) { until.withLock { $0 = isThere ? now + Self.validity : nil } }
 }
 
 /// How much room there is, and what that means.

@@ -25,7 +25,6 @@ final class Market: Sendable {
   let blobGate = BlobGate()
   let metrics: MarketMetrics
   let artifactNames = ArtifactNames()
-  let room = RoomMemory()
   /// For file work that blocks.
   let blocking: NIOThreadPool
 

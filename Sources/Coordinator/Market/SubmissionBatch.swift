@@ -8,7 +8,8 @@ import Wire
 struct SubmissionBatch: Sendable {
   struct Item: Sendable {
     let submission: Submission
-    let context: JobContext
+    /// Nil: the answer tells only what cannot be known without it.
+    let context: JobContext?
   }
 
   struct Outcome: Sendable {
@@ -27,7 +28,9 @@ struct SubmissionBatch: Sendable {
     try store.answer(idempotency, of: account, at: now) {
       let outcomes = try items.map { item in
         let outcome = try item.submission.run(in: store)
-        var context = item.context
+        guard var context = item.context else {
+          return Outcome(document: Self.receipt(outcome), isExisting: outcome.isExisting)
+        }
         if items.count == 1, outcome.job.state == .pending {
           context.take(try store.queuePosition(of: outcome.job))
         }
@@ -36,6 +39,15 @@ struct SubmissionBatch: Sendable {
       }
       return answer(outcomes)
     }
+  }
+
+  /// A job's answer under `Prefer: return=minimal`.
+  private static func receipt(_ outcome: Submission.Outcome) -> JSONValue {
+    [
+      "job_id": .string(outcome.job.id.rawValue), "status": .string(outcome.job.state.rawValue),
+      "attempt_no": .integer(Int64(outcome.job.attempt)), "existing": .bool(outcome.isExisting),
+      "accepted": .bool(!outcome.isExisting),
+    ]
   }
 
   private static func document(_ outcome: Submission.Outcome, _ context: JobContext) -> JSONValue {

@@ -20,11 +20,11 @@ struct Submitter {
     }
   }
 
-  /// Submits many in one durable commit: all or none.
+  /// Submits many in one durable commit: all or none. `isMinimal`: the answer names the jobs and does not describe them.
   func submit(
-    batch: [JobSpecification], for identity: Identity, idempotency: Idempotency?
+    batch: [JobSpecification], for identity: Identity, idempotency: Idempotency?, isMinimal: Bool
   ) async throws -> Answer {
-    try await submit(batch, for: identity, idempotency: idempotency) { outcomes in
+    try await submit(batch, for: identity, idempotency: idempotency, isMinimal: isMinimal) { outcomes in
       let existing = outcomes.count { $0.isExisting }
       return (
         201,
@@ -37,7 +37,7 @@ struct Submitter {
   }
 
   private func submit(
-    _ specifications: [JobSpecification], for identity: Identity, idempotency: Idempotency?,
+    _ specifications: [JobSpecification], for identity: Identity, idempotency: Idempotency?, isMinimal: Bool = false,
     answer: @escaping @Sendable ([SubmissionBatch.Outcome]) -> (status: Int, body: JSONValue)
   ) async throws -> Answer {
     try await check(specifications)
@@ -48,7 +48,7 @@ struct Submitter {
         submission: Submission(
           account: identity.account, specification: specification, newID: market.newID(JobKind.self), now: now,
           unschedulable: quotes.unschedulable(specification)),
-        context: quotes.context(specification, account: identity.account, at: now))
+        context: isMinimal ? nil : quotes.context(specification, account: identity.account, at: now))
     }
     let operation = SubmissionBatch(
       account: identity.account, items: items, idempotency: idempotency, now: now, answer: answer)

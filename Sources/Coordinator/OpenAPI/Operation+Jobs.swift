@@ -11,8 +11,13 @@ extension Operation {
           schema: .oneOf([.reference("SubmittedJob"), .reference("DryRun")]), headers: ["Idempotent-Replay"]),
       ], problems: [409, 507]),
     Operation(
-      "POST", "/v1/jobs:batch", "Jobs", "Submit up to 1,000 jobs in one durable commit", with: [.idempotencyKey],
-      body: "BatchSubmission", [.json("BatchAnswer", "All are durable.", status: 201, headers: ["Idempotent-Replay"])],
+      "POST", "/v1/jobs:batch", "Jobs", "Submit up to 1,000 jobs in one durable commit",
+      with: [
+        .idempotencyKey,
+        .header("Prefer", "`return=minimal`: of each job only `job_id, status, attempt_no, existing, accepted`"),
+      ],
+      body: "BatchSubmission",
+      [.json("BatchAnswer", "All are durable.", status: 201, headers: ["Idempotent-Replay", "Preference-Applied"])],
       problems: [409, 507]),
     Operation("GET", "/v1/jobs/{id}", "Jobs", "One job", [.json("Job", "As it stands now.")], problems: [404]),
     Operation(

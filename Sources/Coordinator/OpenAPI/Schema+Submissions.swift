@@ -46,7 +46,14 @@ extension Schema {
     (
       "BatchAnswer",
       .members([
-        .always("jobs", .array(.reference("SubmittedJob"))), .always("accepted", .count), .always("existing", .count),
+        .always("jobs", .array(.anyOf([.reference("SubmittedJob"), .reference("JobReceipt")]))), .always("accepted", .count), .always("existing", .count),
+      ])
+    ),
+    (
+      "JobReceipt",
+      .members([
+        .always("job_id", .string), .always("status", .string), .always("attempt_no", .count),
+        .always("existing", .boolean), .always("accepted", .boolean),
       ])
     ),
     (

@@ -54,6 +54,7 @@ struct Schema: Sendable {
     Schema(json: ["type": "object", "additionalProperties": value.json])
   }
 
+  static func anyOf(_ choices: [Schema]) -> Schema { Schema(json: ["anyOf": .array(choices.map(\.json))]) }
   static func oneOf(_ choices: [Schema]) -> Schema { Schema(json: ["oneOf": .array(choices.map(\.json))]) }
 
   /// Or null.

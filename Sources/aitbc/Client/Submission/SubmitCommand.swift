@@ -137,7 +137,8 @@ struct SubmitCommand: ClientVerb {
 
   private func submitBatch(_ path: String, _ format: OutputFormat, _ session: ClientSession) async throws {
     let bodies = try SubmitFiles.batch(session.context.resolve(path))
-    let jobs = try await session.client.submit(batch: bodies, idempotencyKey: idempotencyKey)
+    let jobs = try await session.client.submit(
+      batch: bodies, idempotencyKey: idempotencyKey, onlyIDs: format == .id || format == .table)
     switch format {
     case .json: try session.output.line(JSONValue.array(jobs.map(\.json)).pretty)
     case .yaml: try session.output.text(YAMLWriter.text(.array(jobs.map(\.json))))
