@@ -36,7 +36,7 @@ test: setup build test-unit test-web conformance-fast test-end-to-end ## everyth
 	@echo "make test: all passed"
 
 test-fast: setup ## the unit tests alone
-	$(SWIFT) test
+	SWIFT_DETERMINISTIC_HASHING=1 $(SWIFT) test
 
 test-unit: setup ## builds and runs the unit tests
 	$(SWIFT) build --build-tests
