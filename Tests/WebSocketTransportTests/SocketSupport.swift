@@ -18,7 +18,9 @@ final class SocketRig: Sendable {
     octets: [UInt8] = [], room: CInt = 4096, onText: @escaping @Sendable (WebSocketConnection) -> Void = { _ in }
   ) throws {
     var ends: [CInt] = [-1, -1]
-    guard socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends) == 0 else { throw ChannelError.eof }
+    // A process that another test starts meanwhile must not hold it open.
+    let kind = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+    guard socketpair(AF_UNIX, kind, 0, &ends) == 0 else { throw ChannelError.eof }
     for end in ends {
       var size = room
       setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, socklen_t(MemoryLayout<CInt>.size))
