@@ -46,7 +46,8 @@ extension Schema {
     (
       "BatchAnswer",
       .members([
-        .always("jobs", .array(.anyOf([.reference("SubmittedJob"), .reference("JobReceipt")]))), .always("accepted", .count), .always("existing", .count),
+        .always("jobs", .array(.anyOf([.reference("SubmittedJob"), .reference("JobReceipt")]))),
+        .always("accepted", .count), .always("existing", .count),
       ])
     ),
     (

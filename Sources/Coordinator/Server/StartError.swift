@@ -29,7 +29,8 @@ public struct StartError: Error, Sendable, CustomStringConvertible {
     case StoreError.failed(let text):
       self.init(
         "the database in \(directory) can't be opened: \(text)",
-        hint: "keep a copy of the folder as it is; if the file is damaged, restore the last backup (docs/operations.md)")
+        hint: "keep a copy of the folder as it is; if the file is damaged, restore the last backup (docs/operations.md)"
+      )
     default:
       self.init(
         "the data directory \(directory) can't be used: \(error)",

@@ -117,6 +117,6 @@ public struct ChannelRefused: Error, Hashable, Sendable, CustomStringConvertible
 
   init(_ error: ChannelOpenError) {
     description = error.description
-    concernsKey = if case .refused(401 ... 403, _) = error { true } else { false }
+    concernsKey = if case .refused(401...403, _) = error { true } else { false }
   }
 }

@@ -122,7 +122,9 @@ struct MinerCommand: AsyncParsableCommand {
     configuration.drainTimeout = drainTimeout.seconds
     configuration.groupLimits = GroupLimits(
       memory: jobMemory.map { $0 << 20 }, processes: jobProcesses, millicpus: jobCpus.map { $0 * 1_000 })
-    configuration.inferenceURL = try inferenceUrl.map { try Setting(value: $0, origin: "--inference-url").coordinatorURL }
+    configuration.inferenceURL = try inferenceUrl.map {
+      try Setting(value: $0, origin: "--inference-url").coordinatorURL
+    }
     configuration.inferenceKey = try inferenceKeyFile.map { try KeyFileReader.key(in: context.resolve($0)) }
     do {
       if !gpu.isEmpty { configuration.gpus = try gpu.map { try GPUOption($0).device } }
