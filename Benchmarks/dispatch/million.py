@@ -88,7 +88,8 @@ def lists(market, runs, count, path):
 
 
 def moves(market, runs, count):
-    """To the top, to the bottom, before and behind another job, all of them chosen by chance."""
+    """To the bottom, far back, a little forward, and a few to the top: an account may not have more than 100 jobs far
+    before their turn."""
     client = market.client()
     chance = random.Random(1)
     known = []
@@ -100,11 +101,19 @@ def moves(market, runs, count):
             break
         path = f"/v1/queue?limit=500&cursor={page['next_cursor']}"
     turn = [0]
+    places = list(range(0, len(known) - 20, 20))
+    chance.shuffle(places)
 
     def once():
         turn[0] += 1
-        job, other = chance.sample(known, 2)
-        target = [{"top": True}, {"bottom": True}, {"before": other}, {"after": other}][turn[0] % 4]
+        place = places[turn[0] % len(places)]
+        kinds = [(known[place], {"bottom": True}), (known[place], {"after": known[place + 19]})]
+        # Only as long as each place serves once is the order of its twenty jobs known.
+        if turn[0] < len(places):
+            kinds.append((known[place + 19], {"before": known[place]}))
+        job, target = kinds[turn[0] % len(kinds)]
+        if turn[0] % 20 == 0 and turn[0] <= 800:
+            target = {"top": True}
         return timed(client, "POST", "/v1/queue/move", {"job_id": job} | target)[0]
 
     try:

@@ -9,38 +9,40 @@ from measures import CONNECTIONS, program, quantile
 
 MINERS = 100
 BEATS = 500  # a second
+LANES = 20  # connections that they come over: one at a time waits for its answers
 WAL_LIMIT = 64 << 20
 
 
 class Heartbeats(threading.Thread):
-    """Of many miners by turns, so many a second."""
+    """Of some of the miners by turns, over one connection."""
 
-    def __init__(self, market, stop):
+    def __init__(self, market, stop, lane):
         super().__init__()
-        self.market, self.stop = market, stop
+        self.market, self.stop, self.lane = market, stop, lane
         self.times = []
         self.fault = None
-
-    def register(self):
-        client = self.market.client("miner")
-        for number in range(MINERS):
-            client.ask("POST", "/v1/miners/register", {"name": f"soak-{number}", "capabilities": {"runners": ["other"]}})
-        client.close()
 
     def run(self):
         client = self.market.client("miner")
         try:
             due = time.monotonic()
             while not self.stop.is_set():
-                client.headers["X-Miner-ID"] = f"soak-{len(self.times) % MINERS}"
+                client.headers["X-Miner-ID"] = f"soak-{(len(self.times) * LANES + self.lane) % MINERS}"
                 begin = time.perf_counter()
                 client.ask("POST", "/v1/miners/heartbeat", {}, read=False)
                 self.times.append((time.perf_counter() - begin) * 1_000)
-                due += 1 / BEATS
+                due += LANES / BEATS
                 time.sleep(max(0, due - time.monotonic()))
         except (Failure, OSError, http.client.HTTPException) as fault:
             self.fault = fault
         client.close()
+
+
+def register(market):
+    client = market.client("miner")
+    for number in range(MINERS):
+        client.ask("POST", "/v1/miners/register", {"name": f"soak-{number}", "capabilities": {"runners": ["other"]}})
+    client.close()
 
 
 class SlowReader(threading.Thread):
@@ -84,8 +86,10 @@ class LogWatch(threading.Thread):
 def soak(market, tools, seconds):
     """{submits/s, heartbeats/s, their p99 ms, bytes read, MiB of the log}. Throws Failure when anybody was refused."""
     stop = threading.Event()
-    beats, reader, watch = helpers = [kind(market, stop) for kind in (Heartbeats, SlowReader, LogWatch)]
-    beats.register()
+    register(market)
+    lanes = [Heartbeats(market, stop, lane) for lane in range(LANES)]
+    reader, watch = SlowReader(market, stop), LogWatch(market, stop)
+    helpers = [*lanes, reader, watch]
     for helper in helpers:
         helper.start()
     begin, created = time.monotonic(), 0
@@ -100,12 +104,13 @@ def soak(market, tools, seconds):
         stop.set()
         for helper in helpers:
             helper.join(60)
-    for helper in (beats, reader):
+    for helper in (*lanes, reader):
         if helper.fault:
             raise Failure(f"{type(helper).__name__}: {helper.fault}")
-    if not beats.times:
+    times = [taken for lane in lanes for taken in lane.times]
+    if not times:
         raise Failure("no heartbeat was answered")
     if watch.largest >= WAL_LIMIT:
         raise Failure(f"the write-ahead log grew to {watch.largest:,} bytes")
-    return {"submits": created / passed, "beats": len(beats.times) / passed, "beat_p99": quantile(beats.times, 99),
+    return {"submits": created / passed, "beats": len(times) / passed, "beat_p99": quantile(times, 99),
             "read": reader.bytes / passed / 1024, "log": watch.largest / (1 << 20)}

@@ -89,11 +89,19 @@ final class Dispatcher: Sendable {
 
   /// One round over the miners with free slots. True when jobs were placed, so that another round may place more.
   func claimOnce() async throws -> Bool {
-    let (members, links, news) = state.withLock { ($0.decisions.fleet.available, $0.links, $0.news) }
-    // Outside the lock: a link has its own. Of thousands few may want something: only these are put in order.
-    let wanting = members.compactMap { member -> (member: Fleet.Member, demand: Int)? in
-      let demand = links[member.record.id]?.demand ?? 0
-      return demand > 0 ? (member, demand) : nil
+    let (links, news) = state.withLock { ($0.links, $0.news) }
+    // Outside the lock: a link has its own. Of thousands few may want something: only these are looked at.
+    let demands = links.compactMap { miner, link in
+      let demand = link.demand
+      return demand > 0 ? (miner: miner, demand: demand) : nil
+    }
+    guard !demands.isEmpty else { return false }
+    let wanting = state.withLock { state in
+      let members = state.decisions.fleet.members
+      return demands.compactMap { miner, demand -> (member: Fleet.Member, demand: Int)? in
+        guard let member = members[miner], member.freeSlots > 0 else { return nil }
+        return (member, demand)
+      }
     }.sorted { $0.member.comes(before: $1.member) }
     guard !wanting.isEmpty, reserve?.isSpent != true else { return false }
     try await releaseHeldBack()
