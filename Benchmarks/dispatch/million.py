@@ -106,12 +106,11 @@ def moves(market, runs, count):
 
     def once():
         turn[0] += 1
-        place = places[turn[0] % len(places)]
-        kinds = [(known[place], {"bottom": True}), (known[place], {"after": known[place + 19]})]
-        # Only as long as each place serves once is the order of its twenty jobs known.
-        if turn[0] < len(places):
-            kinds.append((known[place + 19], {"before": known[place]}))
-        job, target = kinds[turn[0] % len(kinds)]
+        # Each job is moved once: where one stands that was moved is not known.
+        around, place = divmod(turn[0], len(places))
+        place = places[place]
+        job, near = known[place + around], known[place + 10 + around]
+        job, target = [(job, {"bottom": True}), (job, {"after": near}), (near, {"before": job})][turn[0] % 3]
         if turn[0] % 20 == 0 and turn[0] <= 800:
             target = {"top": True}
         return timed(client, "POST", "/v1/queue/move", {"job_id": job} | target)[0]
