@@ -55,6 +55,8 @@ public protocol MarketReader {
   func jobs(_ query: JobQuery) throws -> JobPage
   /// Where a pending job stands among those that ask for the same things.
   func queuePosition(of job: Job) throws -> QueuePosition
+  /// The same of many at once; for a page of the queue much cheaper than one by one.
+  func queuePositions(of jobs: [Job]) throws -> [JobID: QueuePosition]
   /// Pending jobs of an account.
   func pendingCount(account: AccountID) throws -> Int
   /// Jobs of an account that miners hold.

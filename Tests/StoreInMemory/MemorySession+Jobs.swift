@@ -136,6 +136,10 @@ extension MemorySession {
       ? QueuePosition(before: before) : QueuePosition(before: limit, isMinimum: true)
   }
 
+  func queuePositions(of jobs: [Job]) throws -> [JobID: QueuePosition] {
+    Dictionary(try jobs.map { ($0.id, try queuePosition(of: $0)) }, uniquingKeysWith: { first, _ in first })
+  }
+
   private var early: [StoredJob] { waiting.filter { !$0.isReady && !$0.isHeldBack } }
 
   func nextAvailable() throws -> Timestamp? { early.map(\.job.availableAt).min() }

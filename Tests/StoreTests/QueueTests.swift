@@ -155,7 +155,21 @@ import TestRandomness
         #expect(try market.queuePosition(of: other).before == 0)
         #expect(try market.queuePosition(of: waiting).before == 903)
         #expect(try market.queuePosition(of: maker.job(fixture.account.id)).before == 0)
+        try Self.expectSamePositions(market, order, others: [other, waiting, maker.job(fixture.account.id)])
       }
+    }
+  }
+
+  /// Pages from every part of the queue, whole, with gaps and shuffled: the same as one by one.
+  private static func expectSamePositions(_ market: any MarketReader, _ order: [Job], others: [Job]) throws {
+    for (range, step) in [
+      (0..<40, 1), (990..<1_010, 1), (1_090..<1_110, 1), (1_590..<1_610, 1), (2_580..<2_600, 1), (900..<1_700, 45),
+      (0..<2_600, 130), (1_000..<1_600, 599),
+    ] {
+      let page = (stride(from: range.lowerBound, to: range.upperBound, by: step).map { order[$0] } + others).shuffled()
+      let positions = try market.queuePositions(of: page)
+      #expect(positions.count == page.count)
+      for job in page { #expect(try positions[job.id] == market.queuePosition(of: job), "\(range) by \(step)") }
     }
   }
 

@@ -33,6 +33,8 @@ struct PendingReason: Hashable, Sendable {
     /// Of those that fit and take something.
     let slots: Int
     let freeSlots: Int
+    /// Of those that fit.
+    let draining: Int
     let lacking: [Requirement: Int]
     let nearest: (miner: MinerID, missing: [Requirement])?
     /// A miner lacks nothing but a price within the limit.
@@ -47,6 +49,7 @@ struct PendingReason: Hashable, Sendable {
       self.fitting = fitting
       self.lacking = lacking
       lowestPrice = fitting.map(\.record.offer.effectivePrice).min()
+      draining = fitting.count { $0.isDraining }
       slots = fitting.reduce(0) { $0 + ($1.isDraining ? 0 : $1.record.offer.slots) }
       freeSlots = fitting.reduce(0) { $0 + $1.freeSlots }
       nearest =
@@ -81,7 +84,7 @@ struct PendingReason: Hashable, Sendable {
       (code, message) = Self.whyNoneFits(survey)
     } else if survey.freeSlots == 0 {
       code = .allBusy
-      message = Self.busy(fitting)
+      message = Self.busy(survey)
     } else if isHeldBack {
       code = .quota
       message = "the account runs as many jobs at once as it may"
@@ -90,10 +93,10 @@ struct PendingReason: Hashable, Sendable {
     }
   }
 
-  private static func busy(_ fitting: [Fleet.Member]) -> String {
-    let draining = fitting.count { $0.isDraining }
-    let who = fitting.count == 1 ? "the one miner that fits is" : "all \(fitting.count) miners that fit are"
-    if draining == fitting.count { return who + " draining" }
+  private static func busy(_ survey: Survey) -> String {
+    let (count, draining) = (survey.fitting.count, survey.draining)
+    let who = count == 1 ? "the one miner that fits is" : "all \(count) miners that fit are"
+    if draining == count { return who + " draining" }
     return who + " busy" + (draining > 0 ? " or draining" : "")
   }
 

@@ -41,8 +41,7 @@ struct QueueRoutes {
     do {
       return try await market.store.read { store in
         let page = try store.queue(account: account, cursor: cursor, limit: limit)
-        let places = try page.jobs.map { ($0.id, try store.queuePosition(of: $0)) }
-        return (page, Dictionary(places, uniquingKeysWith: { $1 }), try store.pendingCount(account: account))
+        return (page, try store.queuePositions(of: page.jobs), try store.pendingCount(account: account))
       }
     } catch is InvalidCursor {
       throw Problem.invalid([FieldError("cursor", "is not a cursor of the queue")])
