@@ -10,7 +10,7 @@ import Wire
 /// Many classes, accounts and miners: whatever happens, no fitting miner idles while a job waits for it, jobs are
 /// taken in the order of the queue, and nobody waits beyond the ageing bound.
 @Suite struct DispatchSimulationTests {
-  private static let seeds: [UInt64] = [.random(in: 0 ... .max), 1, 2]
+  private static let seeds: [UInt64] = [.random(in: 0 ... .max), 1, 2, 8_468_447_505_726_757_894]
 
   private func offer(_ random: inout SeededGenerator) -> MinerOffer {
     var offer = MinerOffer(runners: random.chance(percent: 80) ? ["process", "noop"] : ["noop"], slots: 1)
@@ -53,14 +53,17 @@ import Wire
           !free.contains { requirements.missing(in: $0.record.offer).isEmpty }, "seed \(seed): \(job.id) waits idly")
         // It stood there all the time: who fits it took only what stands before it.
         guard before.contains(job.id) else { continue }
-        for taken in given where requirements.missing(in: taken.link.miner.offer).isEmpty {
+        for taken in given
+        where !world.placed.contains(taken.assignment.lease)
+          && requirements.missing(in: taken.link.miner.offer).isEmpty
+        {
           let other = try #require(try await world.store.read { try $0.job(taken.assignment.job) })
           #expect(other.rank <= job.rank, "seed \(seed): \(other.id) overtook \(job.id)")
         }
       }
     }
     // Of these seeds this one lets a job meet an idle miner while nobody waits.
-    if seed == 1 { #expect(world.placed > 0) }
+    if seed == 1 { #expect(!world.placed.isEmpty) }
     try await world.close()
   }
 

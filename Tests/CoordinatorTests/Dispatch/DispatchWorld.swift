@@ -58,8 +58,8 @@ final class DispatchWorld {
   private(set) var accounts: [Account] = []
   private(set) var links: [MinerID: (link: Link, connection: Int)] = [:]
   private(set) var held: [Held] = []
-  /// Jobs that were claimed in the commit of a submission.
-  private(set) var placed = 0
+  /// Leases that began in the commit of a submission: what came later was not passed over by these.
+  private(set) var placed: Set<String> = []
 
   init(seed: UInt64, runningLimit: Int? = nil) throws {
     random = SeededGenerator(seed: seed)
@@ -112,9 +112,10 @@ final class DispatchWorld {
       dispatcher.wake()
       return job
     }
+    #expect(try await ready().isEmpty, "a job is placed while others wait")
     let (job, outcome) = try await store.write { (try operation.run(in: $0).job, try placing.claim(in: $0)) }
     dispatcher.placed(placing, job.id, outcome)
-    placed += outcome.claimed.count
+    if !outcome.claimed.isEmpty { placed.insert(placing.lease) }
     return job
   }
 

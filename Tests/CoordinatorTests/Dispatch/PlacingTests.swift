@@ -24,7 +24,7 @@ import Wire
   @Test func `a job that meets an idle miner is placed in its own commit`() async throws {
     let world = try await world(slots: 2)
     let job = try await world.submit(Self.noop, by: world.accounts[0])
-    #expect(world.placed == 1)
+    #expect(world.placed.count == 1)
     let events = try await world.store.read { try $0.events(after: 0, account: nil, job: job.id, limit: 10) }
     #expect(events.map(\.state) == [.pending, .assigned])
     #expect(try await world.settle().map(\.assignment.job) == [job.id])
@@ -37,13 +37,13 @@ import Wire
     var other = Self.noop
     other.constraints.cpus = 1
     let second = try await world.submit(other, by: world.accounts[0])
-    #expect(world.placed == 1)
+    #expect(world.placed.count == 1)
     let held = try #require(try await world.settle().first)
     #expect(held.assignment.job == first.id)
     try await world.end(held, .completed(exitCode: 0, result: nil), by: held.link.miner.id)
     // The slot is free and nobody has looked yet.
     _ = try await world.submit(Self.noop, by: world.accounts[0])
-    #expect(world.placed == 1)
+    #expect(world.placed.count == 1)
     #expect(try await world.settle().map(\.assignment.job) == [second.id])
     try await world.close()
   }
