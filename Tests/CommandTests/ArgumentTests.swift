@@ -48,6 +48,35 @@ import Testing
     #expect(ArgumentOrder.normalized(given) == wanted)
   }
 
+  @Test(arguments: [
+    (["client", "statu", "x"], "aitbc client has no command statu", "did you mean status or stats? "),
+    (["client", "--json", "stauts"], "aitbc client has no command stauts", "did you mean stats or status? "),
+    (["--url", "U", "client", "artif"], "aitbc client has no command artif", "did you mean artifacts? "),
+    (["cleint"], "aitbc has no command cleint", "did you mean client? "),
+    (["client", "ls"], "aitbc client has no command ls", "aitbc client --help lists"),
+    (["client", "a b"], "aitbc client has no command 'a b'", "aitbc client --help lists"),
+    (["admin", "account", "creat"], "aitbc admin account has no command creat", "did you mean create? "),
+    (["client", "config", "sett", "url", "x"], "aitbc client config has no command sett", "did you mean set? "),
+  ])
+  func unknownCommands(_ words: [String], _ error: String, _ hint: String) async {
+    let end = await run(words)
+    #expect(end.code == 2)
+    let lines = end.errors.split(separator: "\n")
+    #expect(lines.count == 2 && lines[0] == "error: \(error)" && lines[1].hasPrefix("hint: \(hint)"), "\(lines)")
+  }
+
+  @Test(arguments: [[], ["client"], ["client", "status"], ["client", "--frob", "statu"], ["help", "clien"], ["-x"]])
+  func otherMistakesAreNotTheCommand(_ words: [String]) { #expect(UnknownCommand(words) == nil) }
+
+  @Test(arguments: [
+    ("", "", 0), ("", "abc", 3), ("abc", "", 3), ("abc", "abc", 0), ("abc", "acb", 1), ("abc", "ab", 1),
+    ("abc", "xabc", 1), ("abc", "axc", 1), ("kitten", "sitting", 3), ("ca", "abc", 3), ("stauts", "status", 1),
+  ])
+  func distances(_ left: String, _ right: String, _ wanted: Int) {
+    #expect(UnknownCommand.distance(Array(left), Array(right)) == wanted)
+    #expect(UnknownCommand.distance(Array(right), Array(left)) == wanted)
+  }
+
   @Test(
     arguments: [
       ("0", 0), ("1", 1), ("1048576", 1 << 20), ("512KiB", 512 << 10), ("256MiB", 256 << 20), ("2GiB", 2 << 30),

@@ -44,6 +44,11 @@ enum Runner {
       try? context.errors.line("error: " + Printable.line(String(describing: error)))
       return ExitStatus.failure.rawValue
     }
+    if let unknown = UnknownCommand(arguments) {
+      try? context.errors.line("error: " + unknown.message)
+      try? context.errors.line("hint: " + unknown.hint)
+      return ExitStatus.usage.rawValue
+    }
     let words = text.hasPrefix("Error: ") ? "error: " + text.dropFirst(7) : text
     try? context.errors.line(words)
     if let hint = MissingTerminator.hint(arguments) { try? context.errors.line("hint: " + hint) }
