@@ -228,7 +228,7 @@ class Market:
     # The API
 
     def get(self, path, **options):
-        return self.session.get(self.url + path, timeout=30, **options)
+        return self.session.get(self.url + path, **{"timeout": 30} | options)
 
     def post(self, path, body=None, **options):
         return self.session.post(self.url + path, json=body, timeout=30, **options)

@@ -26,6 +26,8 @@ final class Packaging: MaintenanceService {
     for job in jobs where !waiting.contains(job) {
       do {
         _ = try await market.packages.package(of: job)
+      } catch StoreError.closed {
+        return false
       } catch {
         // One result that can't be packed must not keep the others waiting.
         market.log.error("can't pack a result", metadata: ["job": "\(job)", "error": "\(error)"])

@@ -34,15 +34,18 @@ struct PackageContents: Sendable {
   }
 
   /// Builds the package and puts it in its place. Blocks for as long as that takes. Throws
-  /// ``FileStoreError/notFound`` when a file that belongs into it is not there.
-  func write(signedWith key: Ed25519PrivateKey, log: Logger) throws -> PackageSummary {
+  /// ``FileStoreError/notFound`` when a file that belongs into it is not there, and `OperationCanceled` soon after
+  /// `shouldContinue` said no.
+  func write(
+    signedWith key: Ed25519PrivateKey, log: Logger, shouldContinue: @escaping ShouldContinue = { true }
+  ) throws -> PackageSummary {
     let entries = try entries()
     do {
-      return try write(entries, tries.last?.signature?.manifestSignature, key)
+      return try write(entries, tries.last?.signature?.manifestSignature, key, shouldContinue)
     } catch PackageBuildError.badMinerSignature {
       // Checked when it came: then a file is not what the miner sent, which its digest would have told.
       log.error("a stored signature of a miner does not fit its files", metadata: ["job": "\(job.id)"])
-      return try write(entries, nil, key)
+      return try write(entries, nil, key, shouldContinue)
     }
   }
 
@@ -55,14 +58,16 @@ struct PackageContents: Sendable {
   }
 
   private func write(
-    _ entries: PackedEntries, _ signature: ManifestSignature?, _ key: Ed25519PrivateKey
+    _ entries: PackedEntries, _ signature: ManifestSignature?, _ key: Ed25519PrivateKey,
+    _ shouldContinue: @escaping ShouldContinue
   ) throws -> PackageSummary {
     var summary: PackageSummary?
     do {
       try files.writePackage(job.id) { descriptor in
         let builder = try PackageBuilder(
           jobID: job.id.rawValue, signer: key, minerSignature: signature, threads: Self.threads)
-        summary = try builder.build(entries, to: FileDescriptorSink(descriptor: descriptor))
+        summary = try builder.build(
+          entries, to: FileDescriptorSink(descriptor: descriptor), shouldContinue: shouldContinue)
       }
     } catch let error as FileError where error.code == ENOENT {
       throw FileStoreError.notFound

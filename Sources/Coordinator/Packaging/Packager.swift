@@ -5,6 +5,7 @@ import Marketplace
 import NIOPosix
 import ResultPackage
 import Store
+import Synchronization
 
 /// Builds result packages, each once: right after a job ended, or when somebody asks first.
 ///
@@ -19,6 +20,7 @@ actor Packager {
   private let threads = NIOThreadPool.singleton
   private let log: Logger
   private var building: [JobID: Task<PackageRecord, any Error>] = [:]
+  private let isStopped = Atomic(false)
 
   init(store: any MarketStore, files: FileStore, clock: any MarketClock, signingKeys: SigningKeys, log: Logger) {
     self.store = store
@@ -38,11 +40,16 @@ actor Packager {
     return try await task.value
   }
 
+  /// Builds under way end soon, and none begins: who waits for one gets ``StoreError/closed``. The next start builds them.
+  nonisolated func stop() { isStopped.store(true, ordering: .relaxed) }
+
   /// Builds a package soon. A failure is logged; asking for the package tries again.
   nonisolated func prepare(_ job: JobID) {
     Task {
       do {
         _ = try await package(of: job)
+      } catch StoreError.closed {
+        // The next start does it.
       } catch {
         log.error("can't pack a result yet", metadata: ["job": "\(job)", "error": "\(error)"])
       }
@@ -62,8 +69,10 @@ actor Packager {
     let (key, trusted, log, now) = (signingKeys.active, signingKeys.all, log, clock.now)
     let record = try await threads.runIfActive {
       do {
-        let summary = try contents.write(signedWith: key, log: log)
+        let summary = try contents.write(signedWith: key, log: log) { !self.isStopped.load(ordering: .relaxed) }
         return PackageRecord(job: id, size: Int64(summary.size), sha256: summary.sha256.hex, createdAt: now)
+      } catch is OperationCanceled {
+        throw StoreError.closed
       } catch FileStoreError.notFound {
         // An older database beside newer files: the package was built already.
         return try contents.existing(trusted: trusted, at: now)

@@ -123,6 +123,7 @@ public enum CoordinatorServer {
       market.hub.shutdown()
       upgrader.stop()
     } cut: {
+      market.packages.stop()
       if connections.closeAll() > 0 { log.notice("stopping: requests that had not ended were cut") }
     }
     do {
