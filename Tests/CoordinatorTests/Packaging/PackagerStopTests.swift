@@ -48,7 +48,6 @@ extension PackedJob {
   /// The files of results, and those that are being made.
   fileprivate var everything: [String] {
     (FileManager.default.enumerator(atPath: folder)?.compactMap { $0 as? String } ?? [])
-      .filter { !$0.hasPrefix("aitbc.db") && !$0.contains(".db-") && !POSIXFile.isDirectory(folder + "/" + $0) }
-      .sorted()
+      .filter { !$0.hasPrefix("market.db") && !POSIXFile.isDirectory(folder + "/" + $0) }.sorted()
   }
 }
