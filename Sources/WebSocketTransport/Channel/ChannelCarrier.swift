@@ -68,11 +68,12 @@ final class ChannelCarrier: ChannelDuplexHandler, Carrier {
 
   func write(_ buffers: [ByteBuffer]) {
     guard let context else { return }
-    let bytes = buffers.reduce(0) { $0 + $1.readableBytes }
-    let promise = context.eventLoop.makePromise(of: Void.self)
-    promise.futureResult.assumeIsolated().whenComplete { _ in self.endpoint.written(bytes) }
-    for buffer in buffers.dropLast() { context.write(wrapOutboundOut(buffer), promise: nil) }
-    if let last = buffers.last { context.writeAndFlush(wrapOutboundOut(last), promise: promise) }
+    for buffer in buffers {
+      let promise = context.eventLoop.makePromise(of: Void.self)
+      promise.futureResult.assumeIsolated().whenComplete { _ in self.endpoint.written(buffer.readableBytes) }
+      context.write(wrapOutboundOut(buffer), promise: promise)
+    }
+    context.flush()
   }
 
   func setReading(_ reads: Bool) {

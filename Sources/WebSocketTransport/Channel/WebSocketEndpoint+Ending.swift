@@ -21,8 +21,8 @@ extension WebSocketEndpoint {
 
   /// Alternates between sending a ping and looking, `pongTimeout` later, whether its pong has come.
   ///
-  /// What arrives otherwise proves nothing: a network may have lost one direction only. But a peer on a slow line whose
-  /// pong waits behind data is not cut while that data arrives.
+  /// What arrives otherwise proves nothing: a network may have lost one direction only. But a peer on a slow line is not
+  /// cut while the data arrives that its pong waits behind, nor while it takes the data that our ping waits behind.
   private func keepalive(_ now: NIODeadline) -> NIODeadline? {
     guard let pingInterval = configuration.pingInterval else { return nil }
     if isPingDue {
@@ -30,11 +30,13 @@ extension WebSocketEndpoint {
       awaitsPong = true
       pingNumber &+= 1
       ping([pingNumber])
+      bytesToPing = outbound.inFlightBytes == 0 ? 0 : outbound.totalBytes
       return now + configuration.pongTimeout
     }
     // Nothing can arrive while reading is paused.
     if awaitsPong, isReading {
-      let patience = lastArrival + .nanoseconds(configuration.pongTimeout.nanoseconds / 2)
+      let patience = max(
+        lastArrival + .nanoseconds(configuration.pongTimeout.nanoseconds / 2), lastTaken + configuration.pongTimeout)
       if patience > now { return patience }
       abort(WebSocketCloseReason(cause: .keepaliveTimeout, code: .abnormal, reason: "no pong in time"))
       return nil

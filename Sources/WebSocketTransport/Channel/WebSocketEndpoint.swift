@@ -34,8 +34,12 @@ final class WebSocketEndpoint: DeadlineHolder {
   /// A ping is out, with ``pingNumber`` as its payload, and its pong has not come.
   var awaitsPong = false
   var pingNumber: UInt8 = 0
-  /// When octets came last.
+  /// When octets came last, or could come again after a pause.
   var lastArrival = NIODeadline.distantPast
+  /// What the carrier still held, with the ping behind it, when the latest ping was sent.
+  var bytesToPing = 0
+  /// When the socket last took some of that.
+  var lastTaken = NIODeadline.distantPast
   /// The next keepalive deadline sends a ping; else it looks for the answer to one.
   var isPingDue = true
   /// The peer broke the protocol.
@@ -172,6 +176,7 @@ final class WebSocketEndpoint: DeadlineHolder {
     guard reads != isReading, let carrier else { return }
     isReading = reads
     guard reads else { return carrier.setReading(false) }
+    lastArrival = resources.eventLoop.now
     receiveHeld()
     if isReading { carrier.setReading(true) }
   }
