@@ -10,7 +10,7 @@ private final class Recorder<Value: Sendable>: Sendable {
 }
 
 /// No test here waits for real time: the clock stands still until it is told to move.
-@Suite(.timeLimit(.minutes(1))) struct ManualClockTests {
+@Suite(.timeLimit(.minutes(5))) struct ManualClockTests {
   /// Yields until so many tasks sleep.
   private func wait(for clock: ManualClock, sleepers count: Int) async {
     while clock.sleeperCount != count { await Task.yield() }
@@ -139,7 +139,7 @@ private final class Recorder<Value: Sendable>: Sendable {
   }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct SystemClockTests {
+@Suite(.timeLimit(.minutes(5))) struct SystemClockTests {
   @Test func readings() {
     let clock = SystemClock()
     #expect(clock.now > Timestamp(milliseconds: 1_767_225_600_000), "before 2026")

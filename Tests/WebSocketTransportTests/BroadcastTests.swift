@@ -8,7 +8,7 @@ import WebSocket
 
 /// What a group sends arrives whole, once, and in its place among what else a connection sends: whatever the socket
 /// takes, and whoever leaves meanwhile.
-@Suite(.timeLimit(.minutes(2))) struct BroadcastTests {
+@Suite(.timeLimit(.minutes(5))) struct BroadcastTests {
   private static func binary(_ fill: UInt8, _ count: Int) -> EncodedFrame {
     .binary(ByteBuffer(repeating: fill, count: count))
   }

@@ -6,7 +6,7 @@ import WebSocket
 
 @testable import WebSocketTransport
 
-@Suite(.timeLimit(.minutes(2))) struct ClientTests {
+@Suite(.timeLimit(.minutes(5))) struct ClientTests {
   private func url(_ server: WebSocketServer) -> String { "ws://127.0.0.1:\(server.port)/x?y=1" }
 
   @Test(arguments: [

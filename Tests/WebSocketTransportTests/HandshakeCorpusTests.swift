@@ -9,7 +9,7 @@ import WebSocket
 @testable import WebSocketTransport
 
 /// `Tests/Corpus` against the production server and client.
-@Suite(.timeLimit(.minutes(2))) struct HandshakeCorpusTests {
+@Suite(.timeLimit(.minutes(5))) struct HandshakeCorpusTests {
   private static func file(_ path: String, from file: String = #filePath) throws -> [UInt8] {
     let folder = URL(filePath: file).deletingLastPathComponent().deletingLastPathComponent()
     return Array(try #require(FileManager.default.contents(atPath: folder.appending(path: "Corpus/" + path).path)))

@@ -8,7 +8,7 @@ import WebSocket
 @testable import WebSocketTransport
 
 /// An opening handshake that is not its connection's first request.
-@Suite(.timeLimit(.minutes(2))) struct LateUpgradeTests {
+@Suite(.timeLimit(.minutes(5))) struct LateUpgradeTests {
   /// Answers ordinary requests, each when the test says so, and counts what reaches it.
   private final class Ordinary: ChannelDuplexHandler {
     typealias InboundIn = HTTPServerRequestPart

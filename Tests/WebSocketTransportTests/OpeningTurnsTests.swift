@@ -4,7 +4,7 @@ import Testing
 @testable import WebSocketTransport
 
 /// RFC 6455 §4.1, step 2.
-@Suite(.timeLimit(.minutes(1))) struct OpeningTurnsTests {
+@Suite(.timeLimit(.minutes(5))) struct OpeningTurnsTests {
   @Test func oneAtATimeForAHostAndPort() async throws {
     let turns = OpeningTurns()
     let counts = NIOLockedValueBox((now: 0, most: 0))

@@ -8,7 +8,7 @@ import WebSocket
 @testable import WebSocketTransport
 
 /// `wss:`.
-@Suite(.timeLimit(.minutes(2))) struct SecureWebSocketTests {
+@Suite(.timeLimit(.minutes(5))) struct SecureWebSocketTests {
   private func withTLSServer(_ body: (Int) async throws -> Void) async throws {
     let context = try TestCertificate.serverContext()
     let upgrader = WebSocketServerUpgrader<Void>(

@@ -7,7 +7,7 @@ import WebSocket
 @testable import WebSocketTransport
 
 /// The server's side with real sockets and a peer that says exactly what the test wants.
-@Suite(.timeLimit(.minutes(2))) struct ServerTests {
+@Suite(.timeLimit(.minutes(5))) struct ServerTests {
   @Test func framesRightBehindTheRequestAreNotLost() async throws {
     let journal = Journal()
     try await withServer(session: { JournalSession(journal, echoes: true) }) { server in

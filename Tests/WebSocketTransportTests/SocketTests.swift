@@ -5,7 +5,7 @@ import WebSocket
 
 @testable import WebSocketTransport
 
-@Suite(.timeLimit(.minutes(2))) struct SocketCarrierTests {
+@Suite(.timeLimit(.minutes(5))) struct SocketCarrierTests {
   @Test func whatWasReadBeforeCounts() throws {
     let rig = try SocketRig(octets: clientFrame(0x81, [0x61]) + clientFrame(0x89, [7]))
     #expect(rig.journal.entries == [.connected, .text("a")])
@@ -68,7 +68,7 @@ import WebSocket
   }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct SocketLoopTests {
+@Suite(.timeLimit(.minutes(5))) struct SocketLoopTests {
   @Test func jobsRunInOrder() async throws {
     let loop = SocketLoops.next()
     let seen = Mutex<[Int]>([])

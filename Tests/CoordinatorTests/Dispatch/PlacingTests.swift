@@ -7,7 +7,7 @@ import Wire
 @testable import Coordinator
 
 /// Claims in the commit of a submission, and who looks for work when.
-@Suite(.timeLimit(.minutes(1))) struct PlacingTests {
+@Suite(.timeLimit(.minutes(5))) struct PlacingTests {
   private static let noop = JobSpecification(runner: "noop")
 
   private func world(slots: Int) async throws -> DispatchWorld {

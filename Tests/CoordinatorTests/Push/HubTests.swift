@@ -13,7 +13,7 @@ import Wire
 private let job = Known.job(1)
 
 /// Through real sockets.
-@Suite(.timeLimit(.minutes(2))) struct HubTests {
+@Suite(.timeLimit(.minutes(5))) struct HubTests {
   @Test func snapshotThenEvents() async throws {
     try await HubFixture.run { fixture in
       fixture.change((job, .pending), (Known.job(2), .pending))

@@ -13,7 +13,7 @@ import Wire
 
 private let job = Known.job(1)
 
-@Suite(.serialized, .timeLimit(.minutes(3))) struct SlowReaderTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SlowReaderTests {
   /// A reader that stops reading is closed with 4008, costs its bound and no more, and resumes without loss.
   @Test func closedAndResumed() async throws {
     var limits = FeedLimits()

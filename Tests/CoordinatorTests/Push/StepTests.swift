@@ -14,7 +14,7 @@ private let job = Known.job(1)
 
 /// Readers that have the same share one cursor; whatever takes one of them out of step, it misses nothing and gets
 /// nothing twice.
-@Suite(.timeLimit(.minutes(2))) struct StepTests {
+@Suite(.timeLimit(.minutes(5))) struct StepTests {
   @Test func readersComeIntoStepAndAreServedTogether() async throws {
     try await HubFixture.run { fixture in
       fixture.change((job, .running))

@@ -6,7 +6,7 @@ import Wire
 
 @testable import Miner
 
-@Suite("Miner daemon", .timeLimit(.minutes(3)))
+@Suite("Miner daemon", .timeLimit(.minutes(5)))
 struct MinerDaemonTests {
   @Test(arguments: Flavour.available)
   func `a job runs from assignment to settled report`(flavour: Flavour) async throws {
