@@ -47,6 +47,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CLibdeflate", pkgConfig: "libdeflate", providers: [.apt(["libdeflate-dev"])]),
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CEpoll"),
     .target(name: "CSupervisor"),
@@ -65,7 +66,7 @@ let package = Package(
         "WebSocket", "Cryptography", "TLS", "CEpoll", log,
         .product(name: "DequeModule", package: "swift-collections"),
       ] + nio),
-    target("ResultPackage", ["CZlib", "Cryptography"]),
+    target("ResultPackage", ["CZlib", "CLibdeflate", "Cryptography"]),
     target(
       "Store",
       [
@@ -76,7 +77,7 @@ let package = Package(
       "Coordinator",
       [
         "JSON", "Marketplace", "Clocks", "Instruments", "Cryptography", "Wire", "WebSocket", "WebSocketTransport",
-        "ResultPackage", "Store", log,
+        "ResultPackage", "Store", "CEpoll", log,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),

@@ -25,4 +25,13 @@ static inline int aitbc_limit_unsent(int socket, int bytes) {
   return setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
 }
 
+/* Bytes that the peer's kernel has taken so far (tcpi_bytes_acked, which the C library's header does not know; the
+   kernel's own can't stand beside it). -1 where the socket is not TCP. */
+static inline long long aitbc_bytes_acknowledged(int socket) {
+  unsigned long long info[32] = {0};
+  socklen_t size = sizeof info;
+  if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, info, &size) < 0 || size < 128) return -1;
+  return (long long)info[15];
+}
+
 #endif

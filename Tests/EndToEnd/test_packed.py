@@ -17,7 +17,7 @@ class Packed(MarketTest):
         super().prepare()
         cls.job = cls.market.run(
             "seq 1 200000; echo to err >&2; cd $AITBC_OUTPUT_DIR; seq 1 150000 > numbers.txt;"
-            "head -c 700000 /dev/urandom > noise.bin; mkdir -p a/b; echo deep > a/b/c.txt; : > empty; echo r > result.txt",
+            "head -c 3500000 /dev/urandom > noise.bin; mkdir -p a/b; echo deep > a/b/c.txt; : > empty; echo r > result.txt",
             timeout_seconds=60)["job_id"]
         cls.package = cls.market.get(f"/v1/jobs/{cls.job}/download").content
         until(lambda: not cls.loose(), "the files that were packed are gone")
@@ -117,7 +117,8 @@ def range_cases(size, tag):
             ("bytes=0-9223372036854775807", (0, size)), ("bytes=5-", (5, size)), ("bytes=0-", (0, size)),
             (f"bytes={last}-", (last, size)), (f"bytes={size}-", 416), ("bytes=99999999999999999999999-", 416),
             ("bytes=-1", (last, size)), (f"bytes=-{size}", (0, size)), (f"bytes=-{size + 5}", (0, size)),
-            ("bytes=-0", 416), ("bytes=300000-400000", (300000, 400001)), ("bytes=5-4", 200), ("bytes=a-b", 200),
+            ("bytes=-0", 416), ("bytes=300000-400000", (300000, 400001)),
+            *large_parts(size), ("bytes=5-4", 200), ("bytes=a-b", 200),
             ("bytes=", 200), ("bytes=-", 200), ("items=0-1", 200), ("0-1", 200), ("bytes=0-1,3-4", 200),
             ("bytes=0-1,", 200), ("BYTES=0-1", (0, 2)), ("bytes=1-2-3", 200), ("bytes=--1", 200), ("bytes=+1-2", 200)):
         yield ({} if text is None else {"Range": text}), expected
@@ -130,6 +131,14 @@ def range_cases(size, tag):
             ({"If-Match": tag}, (2, 4)), ({"If-Match": "*"}, (2, 4)), ({"If-Match": other}, 412),
             ({"If-Match": "W/" + tag}, 412)):
         yield part | conditions, expected
+
+
+def large_parts(size):
+    """Around the stretches in which large files go out."""
+    mib = 1 << 20
+    for first, end in ((0, mib), (1, mib + 2), (mib - 1, mib + 1), (mib, 2 * mib), (2 * mib - 1, 3 * mib + 1)):
+        if end <= size:
+            yield f"bytes={first}-{end - 1}", (first, end)
 
 
 class Trust(MarketTest):

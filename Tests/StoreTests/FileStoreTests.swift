@@ -207,6 +207,25 @@ import TestRandomness
     #expect(try old.read(offset: 0, count: 9) == Self.bytes("first"))
   }
 
+  @Test func aStretchIsBroughtIntoTheCache() throws {
+    let world = try World()
+    let bytes = (0..<20_000).map { UInt8(truncatingIfNeeded: $0) }
+    try world.files.writePackage(world.job) { _ = write($0, bytes, bytes.count) }
+    let file = try world.files.readPackage(world.job)
+    for (offset, count) in [(0, 20_000), (0, 0), (20_000, 0), (4_095, 2), (4_096, 4_096), (19_999, 1), (1, 12_345)] {
+      #expect(try file.load(offset: Int64(offset), count: count), "\(offset) \(count)")
+    }
+    for (offset, count) in [(0, 20_001), (20_000, 1), (19_999, 2), (-1, 1), (0, -1), (1 << 40, 1)] {
+      #expect(try !file.load(offset: Int64(offset), count: count), "\(offset) \(count)")
+    }
+    let copy = try file.duplicateDescriptor()
+    defer { close(copy) }
+    #expect(fcntl(copy, F_GETFD) & FD_CLOEXEC != 0)
+    var first: UInt8 = 9
+    #expect(pread(copy, &first, 1, 300) == 1)
+    #expect(first == bytes[300])
+  }
+
   @Test func leftoversInTmpAreGoneAtTheNextStart() throws {
     let world = try World()
     let path = world.files.temporaryPath()

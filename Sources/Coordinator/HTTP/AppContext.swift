@@ -7,7 +7,7 @@ struct AppContext: RequestContext {
   var coreContext: CoreRequestContextStorage
   /// Where it came from; nil for a socket without an address.
   let remoteAddress: SocketAddress?
-  private let channel: any Channel
+  let channel: any Channel
 
   init(source: ApplicationRequestContextSource) {
     coreContext = .init(source: source)

@@ -16,10 +16,10 @@ struct FileResponse {
   let name: String
   let content: FileContent
 
-  /// Read at once. While one piece goes out, the next is read.
+  /// Read at once, and answered from memory where there is no more. While one piece goes out, the next is read.
   private static let chunk = 512 * 1024
 
-  func respond(to request: Request, blocking: NIOThreadPool) throws -> Response {
+  func respond(to request: Request, over channel: any Channel, blocking: NIOThreadPool) throws -> Response {
     let tag = "\"\(sha256)\""
     var headers: HTTPFields = [
       .contentType: type, .eTag: tag, .acceptRanges: "bytes", .cacheControl: "private, no-cache",
@@ -38,7 +38,7 @@ struct FileResponse {
     guard request.method == .get, isSameVersion, let text = request.headers[.range],
       let ranges = ByteRange.parse(text), ranges.count == 1
     else {
-      return body(from: 0, count: size, status: .ok, headers: headers, request: request, blocking: blocking)
+      return answer(request, .ok, headers, body: body(from: 0, count: size, over: channel, blocking: blocking))
     }
     guard let range = ranges[0].resolve(size: size) else {
       return Response(
@@ -46,42 +46,49 @@ struct FileResponse {
         headers: [.contentRange: "bytes */\(size)", .acceptRanges: "bytes", .eTag: tag])
     }
     headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
-    return body(
-      from: range.lowerBound, count: Int64(range.count), status: .partialContent, headers: headers, request: request,
-      blocking: blocking)
+    let part = body(from: range.lowerBound, count: Int64(range.count), over: channel, blocking: blocking)
+    return answer(request, .partialContent, headers, body: part)
+  }
+
+  private func answer(
+    _ request: Request, _ status: HTTPResponse.Status, _ headers: HTTPFields, body: ResponseBody
+  ) -> Response {
+    guard request.method == .head else { return Response(status: status, headers: headers, body: body) }
+    var headers = headers
+    headers[.contentLength] = body.contentLength.map(String.init)
+    return Response(status: status, headers: headers)
   }
 
   private func body(
-    from start: Int64, count: Int64, status: HTTPResponse.Status, headers: HTTPFields, request: Request,
-    blocking: NIOThreadPool
-  ) -> Response {
-    if request.method == .head {
-      var headers = headers
-      headers[.contentLength] = String(count)
-      return Response(status: status, headers: headers)
+    from start: Int64, count: Int64, over channel: any Channel, blocking: NIOThreadPool
+  ) -> ResponseBody {
+    if case .file(let file, let base) = content, count > Self.chunk {
+      let sender = FileSender(channel: channel, blocking: blocking)
+      return ResponseBody(contentLength: Int(count)) { writer in
+        try await sender.send(file, from: base + start, count: count)
+        try await writer.finish(nil)
+      }
     }
     let content = content
-    return Response(
-      status: status, headers: headers,
-      body: ResponseBody(contentLength: Int(count)) { writer in
-        let end = start + count
-        @Sendable func readPiece(at offset: Int64) async throws -> ByteBuffer {
-          let wanted = Int(min(Int64(Self.chunk), end - offset))
-          let piece = try await blocking.runIfActive { try content.read(offset: offset, count: wanted) }
-          guard piece.readableBytes > 0 else { throw ShortFile() }
-          return piece
-        }
-        var position = start
-        var piece = count > 0 ? try await readPiece(at: start) : ByteBuffer()
-        while piece.readableBytes > 0 {
-          position += Int64(piece.readableBytes)
-          let next = position
-          async let following = next < end ? readPiece(at: next) : ByteBuffer()
-          try await writer.write(piece)
-          piece = try await following
-        }
-        try await writer.finish(nil)
-      })
+    return ResponseBody(contentLength: Int(count)) { writer in
+      let end = start + count
+      @Sendable func readPiece(at offset: Int64) async throws -> ByteBuffer {
+        let wanted = Int(min(Int64(Self.chunk), end - offset))
+        let piece = try await blocking.runIfActive { try content.read(offset: offset, count: wanted) }
+        guard piece.readableBytes > 0 else { throw ShortFile() }
+        return piece
+      }
+      var position = start
+      var piece = count > 0 ? try await readPiece(at: start) : ByteBuffer()
+      while piece.readableBytes > 0 {
+        position += Int64(piece.readableBytes)
+        let next = position
+        async let following = next < end ? readPiece(at: next) : ByteBuffer()
+        try await writer.write(piece)
+        piece = try await following
+      }
+      try await writer.finish(nil)
+    }
   }
 
   /// - Parameter weakly: whether a weak tag may match too (RFC 9110 §8.8.3.2).

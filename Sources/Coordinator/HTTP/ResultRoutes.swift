@@ -51,7 +51,7 @@ struct ResultRoutes {
   }
 
   private func download(_ request: Request, _ context: AppContext) async throws -> Response {
-    try await package(of: try await finishedJob(request, context), request)
+    try await package(of: try await finishedJob(request, context), request, context)
   }
 
   private func checksum(_ request: Request, _ context: AppContext) async throws -> Response {
@@ -67,20 +67,20 @@ struct ResultRoutes {
   }
 
   private func artifact(_ request: Request, _ context: AppContext) async throws -> Response {
-    try await artifact(context.parameters.path, of: try await finishedJob(request, context), request)
+    try await artifact(context.parameters.path, of: try await finishedJob(request, context), request, context)
   }
 }
 
 /// What is the same for a job's owner and for those the owner shares it with. The job has ended and its results are here.
 extension ResultRoutes {
-  func package(of job: Job, _ request: Request) async throws -> Response {
+  func package(of job: Job, _ request: Request, _ context: AppContext) async throws -> Response {
     let package = try await market.packages.package(of: job.id)
     let file = try await market.resultFile(of: job.id) { try $0.readPackage(job.id) }
     return try FileResponse(
       size: package.size, sha256: package.sha256, digest: try Self.digest(package.sha256).base64,
       type: "application/zip",
       name: "output.zip", content: .file(file, offset: 0)
-    ).respond(to: request, blocking: market.blocking)
+    ).respond(to: request, over: context.channel, blocking: market.blocking)
   }
 
   func checksum(of job: Job) async throws -> Response {
@@ -105,7 +105,9 @@ extension ResultRoutes {
     ])
   }
 
-  func artifact(_ path: String, of job: Job, _ request: Request) async throws -> Response {
+  func artifact(
+    _ path: String, of job: Job, _ request: Request, _ context: AppContext
+  ) async throws -> Response {
     let artifact = try await market.store.read {
       try $0.artifact(of: job.id, tryNumber: job.lastTry, path: path)
     }
@@ -115,7 +117,7 @@ extension ResultRoutes {
     return try FileResponse(
       size: artifact.size, sha256: artifact.sha256, digest: try Self.digest(artifact.sha256).base64,
       type: "application/octet-stream", name: Self.headerSafe(name), content: content
-    ).respond(to: request, blocking: market.blocking)
+    ).respond(to: request, over: context.channel, blocking: market.blocking)
   }
 
   /// Letters that can stand in a quoted header value; others become `_`.

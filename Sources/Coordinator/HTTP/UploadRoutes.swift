@@ -92,7 +92,7 @@ extension UploadRoutes {
     return try FileResponse(
       size: blob.size, sha256: blob.sha256, digest: digest.base64, type: "application/octet-stream",
       name: blob.sha256, content: .file(file, offset: 0)
-    ).respond(to: request, blocking: market.blocking)
+    ).respond(to: request, over: context.channel, blocking: market.blocking)
   }
 }
 

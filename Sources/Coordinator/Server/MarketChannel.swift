@@ -52,6 +52,7 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
     let operations = channel.pipeline.syncOperations
     try operations.addHandler(PeerWatch())
     try operations.addHandler(StalledPeer(timeout: idleTimeout))
+    try operations.addHandler(FileRegionWriter())
     try operations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
     try operations.addHandler(RequestGuard(drainLimit: drainLimit, drainTimeout: drainTimeout))
     try operations.addHandler(

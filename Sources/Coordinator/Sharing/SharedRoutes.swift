@@ -26,7 +26,7 @@ struct SharedRoutes {
         add(path, method, router) { try await overview($0, $1) }
         add(path + "/download", method, router) { request, opened in
           try await counted(request, opened, sha256: try await market.packages.package(of: opened.job.id).sha256) {
-            try await results.package(of: opened.job, $0)
+            try await results.package(of: opened.job, $0, opened.context)
           }
         }
         add(path + "/checksum", method, router) { try await results.checksum(of: try unused($1).job) }
@@ -47,6 +47,7 @@ struct SharedRoutes {
     let tokenHash: String
     let share: ShareRecord
     let job: Job
+    let context: AppContext
   }
 
   private func add(
@@ -65,7 +66,7 @@ struct SharedRoutes {
       let hash = ShareToken.hash(context.parameters.get("token") ?? "")
       let now = market.clock.now
       let (share, job) = try await market.store.read { try $0.openShare(tokenHash: hash, at: now) }
-      return try await answer(Opened(tokenHash: hash, share: share, job: job))
+      return try await answer(Opened(tokenHash: hash, share: share, job: job, context: context))
     } catch {
       guard request.wantsPage, let problem = error as? Problem ?? (error as? MarketError)?.problem else { throw error }
       return SharePage.failure(problem, path: request.uri.path)
@@ -95,7 +96,9 @@ struct SharedRoutes {
       try store.artifacts(of: opened.job.id, tryNumber: opened.job.lastTry).first { $0.path == path }?.sha256
     }
     guard let sha256 else { throw Problem.notFound("artifact") }
-    return try await counted(request, opened, sha256: sha256) { try await results.artifact(path, of: opened.job, $0) }
+    return try await counted(request, opened, sha256: sha256) {
+      try await results.artifact(path, of: opened.job, $0, opened.context)
+    }
   }
 
   /// Answers with a file. The count is written before the first byte goes out.

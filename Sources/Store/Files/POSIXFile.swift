@@ -71,6 +71,21 @@ enum POSIXFile {
     return done
   }
 
+  /// Brings a stretch into the kernel's cache.
+  static func load(_ descriptor: Int32, at offset: Int64, count: Int, _ path: String) throws(FileStoreError) {
+    let page = Int64(sysconf(Int32(_SC_PAGESIZE)))
+    let start = offset - offset % page
+    let length = Int(offset - start) + count
+    // MADV_POPULATE_READ, since Linux 5.14. Files that can't be mapped, and older kernels, get the hint alone.
+    if length > 0, let mapped = mmap(nil, length, PROT_READ, MAP_SHARED, descriptor, off_t(start)), mapped != MAP_FAILED
+    {
+      defer { munmap(mapped, length) }
+      if madvise(mapped, length, 22) == 0 { return }
+      guard errno == EINVAL else { throw .last("madvise", path) }
+    }
+    posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
+  }
+
   static func truncate(_ descriptor: Int32, to length: Int64, _ path: String) throws(FileStoreError) {
     guard ftruncate(descriptor, off_t(length)) == 0 else { throw .last("ftruncate", path) }
     FileTrace.note(.truncate(path))

@@ -27,6 +27,21 @@ public final class StoredFile: Sendable {
     guard offset >= 0 else { return 0 }
     return try POSIXFile.read(buffer, from: descriptor, at: offset, path)
   }
+
+  /// Brings a stretch into the kernel's cache, so that whoever sends it next does not wait for the disk; here one does.
+  /// False where the file ends before.
+  public func load(offset: Int64, count: Int) throws(FileStoreError) -> Bool {
+    guard offset >= 0, count >= 0, try size() - offset >= Int64(count) else { return false }
+    try POSIXFile.load(descriptor, at: offset, count: count, path)
+    return true
+  }
+
+  /// Another descriptor of it, the caller's to close.
+  public func duplicateDescriptor() throws(FileStoreError) -> CInt {
+    let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+    guard copy >= 0 else { throw .last("dup", path) }
+    return copy
+  }
 }
 
 /// Parts of open files.
