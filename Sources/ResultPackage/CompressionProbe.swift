@@ -12,6 +12,7 @@ final class CompressionProbe {
   /// Whether the fastest compression saves at least one byte in thirty-two.
   func isCompressible(_ bytes: UnsafeRawBufferPointer) throws -> Bool {
     if Self.isUneven(bytes) { return true }
+    if Noise.isAll(bytes) { return false }
     let none = UnsafeRawBufferPointer(start: nil, count: 0)
     return try deflater.compress(bytes, after: none, isLast: true).count <= bytes.count - bytes.count / 32
   }
