@@ -6,6 +6,7 @@
 #include <sys/eventfd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 /* How many processors this process may run on; declared here because glibc hides it from plain C. Sets of up to 1,024
@@ -32,6 +33,12 @@ static inline long long aitbc_bytes_acknowledged(int socket) {
   socklen_t size = sizeof info;
   if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, info, &size) < 0 || size < 128) return -1;
   return (long long)info[15];
+}
+
+/* Bytes that wait in the kernel to be sent, or to be acknowledged (SIOCOUTQ); -1 where the socket is not TCP. */
+static inline int aitbc_bytes_outstanding(int socket) {
+  int bytes = 0;
+  return ioctl(socket, TIOCOUTQ, &bytes) < 0 ? -1 : bytes;
 }
 
 #endif

@@ -218,12 +218,6 @@ import TestRandomness
     for (offset, count) in [(0, 20_001), (20_000, 1), (19_999, 2), (-1, 1), (0, -1), (1 << 40, 1)] {
       #expect(try !file.load(offset: Int64(offset), count: count), "\(offset) \(count)")
     }
-    let copy = try file.duplicateDescriptor()
-    defer { close(copy) }
-    #expect(fcntl(copy, F_GETFD) & FD_CLOEXEC != 0)
-    var first: UInt8 = 9
-    #expect(pread(copy, &first, 1, 300) == 1)
-    #expect(first == bytes[300])
   }
 
   @Test func leftoversInTmpAreGoneAtTheNextStart() throws {

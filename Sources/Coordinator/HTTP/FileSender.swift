@@ -14,8 +14,8 @@ struct FileSender: Sendable {
 
   /// Returns when the socket has taken everything.
   func send(_ file: StoredFile, from start: Int64, count: Int64) async throws {
-    let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: try file.duplicateDescriptor())
-    defer { try? handle.close() }
+    let handle = NIOFileHandle(_deprecatedTakingOwnershipOfDescriptor: file.descriptor)
+    defer { withExtendedLifetime(file) { _ = try? handle.takeDescriptorOwnership() } }
     let end = start + count
     @Sendable func load(from position: Int64) async throws {
       let wanted = min(Self.stretch, end - position)
@@ -37,29 +37,47 @@ struct FileSender: Sendable {
 
   private func write(_ region: FileRegion) async throws {
     let channel = channel
-    try await channel.eventLoop.flatSubmit {
+    let written = channel.eventLoop.flatSubmit {
       do {
         return try channel.pipeline.syncOperations.handler(type: FileRegionWriter.self).write(region)
       } catch {
         return channel.eventLoop.makeFailedFuture(error)
       }
-    }.get()
+    }
+    // Only the end of the connection takes back what is under way.
+    try await withTaskCancellationHandler {
+      try await written.get()
+    } onCancel: {
+      channel.close(promise: nil)
+    }
   }
 }
 
 /// Where files enter a connection: below the handlers that want an answer's bytes in memory. There is no TLS below.
+///
+/// Each stretch is watched until the socket has taken all of it: what is left of it may be too little to make the channel
+/// unwritable.
 final class FileRegionWriter: ChannelOutboundHandler {
   typealias OutboundIn = HTTPServerResponsePart
   typealias OutboundOut = HTTPServerResponsePart
 
+  private let watch: StallWatch
   private var context: ChannelHandlerContext?
+
+  init(_ watch: StallWatch) { self.watch = watch }
 
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
-  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+  func handlerRemoved(context: ChannelHandlerContext) {
+    self.context = nil
+    watch.end()
+  }
 
   func write(_ region: FileRegion) throws -> EventLoopFuture<Void> {
     guard let context else { throw ChannelError.ioOnClosedChannel }
-    return context.writeAndFlush(wrapOutboundOut(.body(.fileRegion(region))))
+    watch.begin(context)
+    let written = context.writeAndFlush(wrapOutboundOut(.body(.fileRegion(region))))
+    written.assumeIsolated().whenComplete { _ in self.watch.end() }
+    return written
   }
 }

@@ -51,8 +51,8 @@ struct MarketChannel: ServerChildChannel, HTTPChannelHandler {
   private func addHTTP(to channel: any Channel, logger: Logger) throws -> Kind {
     let operations = channel.pipeline.syncOperations
     try operations.addHandler(PeerWatch())
-    try operations.addHandler(StalledPeer(timeout: idleTimeout))
-    try operations.addHandler(FileRegionWriter())
+    try operations.addHandler(StalledPeer(StallWatch(timeout: idleTimeout)))
+    try operations.addHandler(FileRegionWriter(StallWatch(timeout: idleTimeout)))
     try operations.addHandler(HTTP1ToHTTPServerCodec(secure: false))
     try operations.addHandler(RequestGuard(drainLimit: drainLimit, drainTimeout: drainTimeout))
     try operations.addHandler(

@@ -81,7 +81,7 @@ enum POSIXFile {
     {
       defer { munmap(mapped, length) }
       if madvise(mapped, length, 22) == 0 { return }
-      guard errno == EINVAL else { throw .last("madvise", path) }
+      guard errno == EINVAL || errno == ENOMEM else { throw .last("madvise", path) }
     }
     posix_fadvise(descriptor, off_t(offset), off_t(count), POSIX_FADV_WILLNEED)
   }

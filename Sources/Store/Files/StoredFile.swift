@@ -5,7 +5,8 @@ import Glibc
 public final class StoredFile: Sendable {
   /// For other readers of whole files. The store may remove the name at any time.
   public let path: String
-  private let descriptor: Int32
+  /// For calls that take one. It is closed with this object.
+  public let descriptor: CInt
 
   init(path: String) throws(FileStoreError) {
     self.path = path
@@ -34,13 +35,6 @@ public final class StoredFile: Sendable {
     guard offset >= 0, count >= 0, try size() - offset >= Int64(count) else { return false }
     try POSIXFile.load(descriptor, at: offset, count: count, path)
     return true
-  }
-
-  /// Another descriptor of it, the caller's to close.
-  public func duplicateDescriptor() throws(FileStoreError) -> CInt {
-    let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
-    guard copy >= 0 else { throw .last("dup", path) }
-    return copy
   }
 }
 

@@ -14,8 +14,8 @@ import Testing
     init(taken: Int64?) throws {
       self.taken = taken
       try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
-      let handler = StalledPeer(timeout: .seconds(10)) { [unowned self] _ in self.taken }
-      try channel.pipeline.syncOperations.addHandler(handler)
+      let watch = StallWatch(timeout: .seconds(10)) { [unowned self] _ in self.taken }
+      try channel.pipeline.syncOperations.addHandler(StalledPeer(watch))
     }
 
     func becomes(writable: Bool) {
@@ -39,15 +39,24 @@ import Testing
     rig.finish()
   }
 
-  @Test func whoTakesALittleIsNot() throws {
-    let rig = try Rig(taken: 0)
+  @Test func whoTakesTheLeastIsNot() throws {
+    let rig = try Rig(taken: 7)
     rig.becomes(writable: false)
     for number in 1...100 {
       rig.pass(.milliseconds(9_500))
-      rig.taken = Int64(number)
+      rig.taken = 7 + Int64(number) * StallWatch.minimum
       rig.pass(.milliseconds(500))
       #expect(rig.channel.isActive)
     }
+    rig.pass(.seconds(10))
+    #expect(!rig.channel.isActive)
+    rig.finish()
+  }
+
+  @Test func whoTakesLessIs() throws {
+    let rig = try Rig(taken: 7)
+    rig.becomes(writable: false)
+    rig.taken = 7 + StallWatch.minimum - 1
     rig.pass(.seconds(10))
     #expect(!rig.channel.isActive)
     rig.finish()
@@ -81,13 +90,13 @@ import Testing
       .bind(host: "127.0.0.1", port: 0).get()
     let address = try #require(server.localAddress)
     let client = try await ClientBootstrap(group: loop).connect(to: address).get()
-    let before = try await loop.submit { StalledPeer.bytesAcknowledged(on: client) }.get()
+    let before = try await loop.submit { StallWatch.bytesAcknowledged(on: client) }.get()
     let start = try #require(before)
     try await client.writeAndFlush(ByteBuffer(repeating: 1, count: 300_000)).get()
     // The acknowledgment follows the last byte by itself.
     var count = start
     while count < start + 300_000 {
-      count = try #require(try await loop.submit { StalledPeer.bytesAcknowledged(on: client) }.get())
+      count = try #require(try await loop.submit { StallWatch.bytesAcknowledged(on: client) }.get())
     }
     #expect(count == start + 300_000)
     try await client.close().get()
@@ -97,7 +106,7 @@ import Testing
 
   @Test func whatIsNoSocketHasNoCount() throws {
     let channel = EmbeddedChannel()
-    #expect(StalledPeer.bytesAcknowledged(on: channel) == nil)
+    #expect(StallWatch.bytesAcknowledged(on: channel) == nil)
     _ = try channel.finish()
   }
 }
