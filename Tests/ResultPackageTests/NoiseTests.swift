@@ -29,11 +29,20 @@ import Testing
   @Test func whatCanBeSavedFromIsNoNoise() throws {
     var random = SeededGenerator(seed: 2)
     let block = random.bytes(1024)
+    /// Keys of three bytes, each followed by bytes of chance.
+    func records(keys: Int, chance: Int) -> [UInt8] {
+      let keys = (0..<keys).map { _ in random.bytes(3) }
+      var bytes: [UInt8] = []
+      while bytes.count < 65_536 { bytes += keys[random.below(keys.count)] + random.bytes(chance) }
+      return bytes
+    }
     let halves = (0..<65_536).map { UInt8($0 / 16_384 % 2 * 128) + UInt8.random(in: 0...127, using: &random) }
     let samples: [String: [UInt8]] = [
       "zeros": Array(repeating: 0, count: 65_536), "counting": (0..<65_536).map { UInt8($0 & 255) },
       "a block again and again": (0..<64).flatMap { _ in block }, "ranges in turn": halves,
       "seven bits": (0..<65_536).map { _ in UInt8.random(in: 0...127, using: &random) },
+      "700 keys": records(keys: 700, chance: 1), "2,000 keys": records(keys: 2_000, chance: 1),
+      "8,000 keys": records(keys: 8_000, chance: 1), "400 keys, two bytes": records(keys: 400, chance: 2),
       "one repetition": { $0 + $0 }(random.bytes(16_384)),
     ]
     for (name, bytes) in samples {
