@@ -6,6 +6,8 @@ import NIOCore
 protocol Carrier: AnyObject {
   /// The endpoint's socket still belongs to this connection.
   var isActive: Bool { get }
+  /// How far the peer's kernel is; nil where nobody knows.
+  var progress: SocketProgress? { get }
   /// Writes what the socket did not take directly, in order, and calls ``WebSocketEndpoint/written(_:)`` as it goes.
   func write(_ buffers: [ByteBuffer])
   /// False: takes nothing from the socket, so that TCP slows the peer down.
@@ -14,4 +16,12 @@ protocol Carrier: AnyObject {
   func closeOutput()
   /// Gives the socket back at once; ``WebSocketEndpoint/carrierEnded()`` follows.
   func close()
+}
+
+/// Bytes on their way to a peer.
+struct SocketProgress: Hashable {
+  /// What its kernel has acknowledged since the connection began.
+  var taken: Int64
+  /// What waits in ours to be sent or acknowledged.
+  var outstanding: Int64
 }

@@ -66,14 +66,21 @@ final class ChannelCarrier: ChannelDuplexHandler, Carrier {
 
   var isActive: Bool { context?.channel.isActive ?? false }
 
+  var progress: SocketProgress? {
+    guard let context else { return nil }
+    let known = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
+      of: NIOBSDSocket.Handle.self
+    ) { SystemCalls.progress($0) }
+    return known ?? nil
+  }
+
   func write(_ buffers: [ByteBuffer]) {
     guard let context else { return }
-    for buffer in buffers {
-      let promise = context.eventLoop.makePromise(of: Void.self)
-      promise.futureResult.assumeIsolated().whenComplete { _ in self.endpoint.written(buffer.readableBytes) }
-      context.write(wrapOutboundOut(buffer), promise: promise)
-    }
-    context.flush()
+    let bytes = buffers.reduce(0) { $0 + $1.readableBytes }
+    let promise = context.eventLoop.makePromise(of: Void.self)
+    promise.futureResult.assumeIsolated().whenComplete { _ in self.endpoint.written(bytes) }
+    for buffer in buffers.dropLast() { context.write(wrapOutboundOut(buffer), promise: nil) }
+    if let last = buffers.last { context.writeAndFlush(wrapOutboundOut(last), promise: promise) }
   }
 
   func setReading(_ reads: Bool) {

@@ -22,27 +22,43 @@ extension WebSocketEndpoint {
   /// Alternates between sending a ping and looking, `pongTimeout` later, whether its pong has come.
   ///
   /// What arrives otherwise proves nothing: a network may have lost one direction only. But a peer on a slow line is not
-  /// cut while the data arrives that its pong waits behind, nor while it takes the data that our ping waits behind.
+  /// cut while the data arrives that its pong waits behind, nor while its kernel takes what our ping waits behind.
   private func keepalive(_ now: NIODeadline) -> NIODeadline? {
     guard let pingInterval = configuration.pingInterval else { return nil }
     if isPingDue {
       isPingDue = false
       awaitsPong = true
       pingNumber &+= 1
+      notePing()
       ping([pingNumber])
-      bytesToPing = outbound.inFlightBytes == 0 ? 0 : outbound.totalBytes
       return now + configuration.pongTimeout
     }
     // Nothing can arrive while reading is paused.
     if awaitsPong, isReading {
-      let patience = max(
-        lastArrival + .nanoseconds(configuration.pongTimeout.nanoseconds / 2), lastTaken + configuration.pongTimeout)
+      let patience = lastArrival + .nanoseconds(configuration.pongTimeout.nanoseconds / 2)
       if patience > now { return patience }
+      if takesWhatIsBeforeThePing() { return now + configuration.pongTimeout }
       abort(WebSocketCloseReason(cause: .keepaliveTimeout, code: .abnormal, reason: "no pong in time"))
       return nil
     }
     isPingDue = true
     return now + max(pingInterval - configuration.pongTimeout, .zero)
+  }
+
+  /// Remembers where the ping will stand, when anything stands before it.
+  private func notePing() {
+    pingPosition = 0
+    guard let progress = carrier?.progress else { return }
+    bytesTaken = progress.taken
+    let waiting = progress.outstanding + Int64(outbound.totalBytes)
+    if waiting > 0 { pingPosition = progress.taken + waiting + 1 }
+  }
+
+  /// Whether the peer's kernel had not yet taken the ping at the last look, and has taken something since.
+  private func takesWhatIsBeforeThePing() -> Bool {
+    guard bytesTaken < pingPosition, let progress = carrier?.progress, progress.taken > bytesTaken else { return false }
+    bytesTaken = progress.taken
+    return true
   }
 
   // MARK: Closing handshake

@@ -64,10 +64,6 @@ extension WebSocketEndpoint {
   /// The carrier has written, or given up on, this much.
   func written(_ bytes: Int) {
     outbound.completed(bytes)
-    if bytesToPing > 0 {
-      bytesToPing = max(0, bytesToPing - bytes)
-      lastTaken = resources.eventLoop.now
-    }
     if outbound.totalBytes == 0 { seat?.group.unblock(self) }
     updateWritability()
     if case .ending = stage, outbound.totalBytes == 0 { allSent() }

@@ -36,10 +36,10 @@ final class WebSocketEndpoint: DeadlineHolder {
   var pingNumber: UInt8 = 0
   /// When octets came last, or could come again after a pause.
   var lastArrival = NIODeadline.distantPast
-  /// What the carrier still held, with the ping behind it, when the latest ping was sent.
-  var bytesToPing = 0
-  /// When the socket last took some of that.
-  var lastTaken = NIODeadline.distantPast
+  /// Where the latest ping stands among all bytes sent; 0 when nothing stood before it.
+  var pingPosition: Int64 = 0
+  /// What the peer's kernel had taken when it was last looked at.
+  var bytesTaken: Int64 = 0
   /// The next keepalive deadline sends a ping; else it looks for the answer to one.
   var isPingDue = true
   /// The peer broke the protocol.

@@ -91,6 +91,8 @@ final class SocketCarrier: Carrier {
 
   // MARK: Carrier
 
+  var progress: SocketProgress? { isActive ? SystemCalls.progress(socket) : nil }
+
   func write(_ buffers: [ByteBuffer]) {
     guard isActive else { return }
     backlog.append(contentsOf: buffers)

@@ -48,6 +48,12 @@ enum SystemCalls {
   /// Bounds what the kernel keeps for a peer that reads slowly; nothing happens where the socket is not TCP.
   static func limitUnsent(_ socket: CInt, to bytes: Int) { _ = aitbc_limit_unsent(socket, CInt(clamping: bytes)) }
 
+  /// Nil where the socket is not TCP.
+  static func progress(_ socket: CInt) -> SocketProgress? {
+    let (taken, outstanding) = (aitbc_bytes_acknowledged(socket), aitbc_bytes_outstanding(socket))
+    return taken < 0 || outstanding < 0 ? nil : SocketProgress(taken: taken, outstanding: Int64(outstanding))
+  }
+
   static func shutDownSending(_ socket: CInt) { shutdown(socket, CInt(SHUT_WR)) }
 
   /// Cores that this process may use.
