@@ -78,8 +78,9 @@ private let job = Known.job(1)
       var client = try await fixture.client("/account?key&after=1")
       for sequence in 2...5 { #expect(try await client.next()?.summary == "status \(sequence) running") }
       var other = try await fixture.client("/account")
-      try await other.send(.auth(apiKey: "good"))
+      // Before `auth`: behind it, a snapshot may already be under way.
       try await other.send(.resume(epoch: "epoch-1", after: 3))
+      try await other.send(.auth(apiKey: "good"))
       fixture.change((job, .canceling))
       for expected in ["status 4 running", "status 5 running", "status 6 canceling"] {
         #expect(try await other.next()?.summary == expected)
