@@ -77,7 +77,7 @@ let package = Package(
       "Coordinator",
       [
         "JSON", "Marketplace", "Clocks", "Instruments", "Cryptography", "Wire", "WebSocket", "WebSocketTransport",
-        "ResultPackage", "Store", "CEpoll", log,
+        "ResultPackage", "Store", log,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),

@@ -1,5 +1,5 @@
-import CEpoll
 import NIOCore
+import WebSocketTransport
 
 /// Closes a connection whose peer takes nothing of an answer for a time: nobody else would, since a request is under way.
 /// It looks at what waits in memory; ``FileRegionWriter`` does the same for files.
@@ -55,10 +55,6 @@ final class StallWatch {
 
   /// As the kernel counts them.
   static func bytesAcknowledged(on channel: any Channel) -> Int64? {
-    let count = try? channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) {
-      aitbc_bytes_acknowledged($0)
-    }
-    guard let count, count >= 0 else { return nil }
-    return count
+    channel.pipeline.syncOperations.socketProgress?.taken
   }
 }

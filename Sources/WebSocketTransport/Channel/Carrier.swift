@@ -19,9 +19,9 @@ protocol Carrier: AnyObject {
 }
 
 /// Bytes on their way to a peer.
-struct SocketProgress: Hashable {
+package struct SocketProgress: Hashable {
   /// What its kernel has acknowledged since the connection began.
-  var taken: Int64
+  package var taken: Int64
   /// What waits in ours to be sent or acknowledged.
-  var outstanding: Int64
+  package var outstanding: Int64
 }

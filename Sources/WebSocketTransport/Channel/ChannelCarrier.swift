@@ -66,13 +66,7 @@ final class ChannelCarrier: ChannelDuplexHandler, Carrier {
 
   var isActive: Bool { context?.channel.isActive ?? false }
 
-  var progress: SocketProgress? {
-    guard let context else { return nil }
-    let known = try? context.channel.pipeline.syncOperations.withUnsafeTransportIfAvailable(
-      of: NIOBSDSocket.Handle.self
-    ) { SystemCalls.progress($0) }
-    return known ?? nil
-  }
+  var progress: SocketProgress? { context?.channel.pipeline.syncOperations.socketProgress }
 
   func write(_ buffers: [ByteBuffer]) {
     guard let context else { return }
@@ -97,6 +91,12 @@ final class ChannelCarrier: ChannelDuplexHandler, Carrier {
 extension ChannelPipeline.SynchronousOperations {
   /// Whether the channel carries a WebSocket connection.
   var carriesWebSocket: Bool { (try? context(handlerType: ChannelCarrier.self)) != nil }
+
+  /// How far the peer's kernel is; nil where the channel has no TCP socket, or no longer.
+  package var socketProgress: SocketProgress? {
+    let known = try? withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { SystemCalls.progress($0) }
+    return known ?? nil
+  }
 }
 
 /// Whether what is written goes through TLS.
