@@ -61,7 +61,7 @@ extension MinerDaemonTests {
     let outcome = await miner.outcome()
     // The lease was renewed just before.
     let elapsed = ContinuousClock.now - start
-    #expect(elapsed > .milliseconds(2_200) && elapsed < .milliseconds(5_000), "\(elapsed)")
+    #expect(elapsed > .milliseconds(2_200) && elapsed < .seconds(15), "\(elapsed)")
     let left = #expect(throws: UndeliveredResults.self) { try outcome.get() }
     let folder = try #require(left?.folders.first)
     #expect(left?.folders.count == 1)
@@ -99,7 +99,7 @@ extension MinerDaemonTests {
     let start = ContinuousClock.now
     miner.daemon.terminate()
     try await miner.outcome().get()
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ContinuousClock.now - start < .seconds(30))
     #expect(miner.processes(mark) == 0)
     try miner.expectClean()
   }
@@ -112,7 +112,7 @@ extension MinerDaemonTests {
     for _ in 0..<3 { miner.daemon.terminate() }
     let start = ContinuousClock.now
     try await miner.outcome().get()
-    #expect(ContinuousClock.now - start < .seconds(10))
+    #expect(ContinuousClock.now - start < .seconds(30))
     #expect(miner.processes(mark) == 0)
     try miner.expectClean()
   }

@@ -1,4 +1,5 @@
 import CSupervisor
+import Clocks
 import Foundation
 import Marketplace
 import NIOCore
@@ -85,16 +86,18 @@ extension PayloadZooTests {
   }
 }
 
-/// Waits until a condition that other processes bring about holds; ten seconds at most.
+/// Waits until a condition that other processes bring about holds. Nothing tells when they do, so it looks; a minute at
+/// most, which only a condition that never comes true takes.
 func eventually(
   _ condition: @Sendable () -> Bool, sourceLocation: SourceLocation = #_sourceLocation
 ) async throws {
-  let deadline = ContinuousClock.now + .seconds(10)
+  let clock = SystemClock()
+  let deadline = clock.monotonic + Seconds(60)
   while !condition() {
-    guard ContinuousClock.now < deadline else {
+    guard clock.monotonic < deadline else {
       Issue.record("the condition did not come true", sourceLocation: sourceLocation)
       return
     }
-    try await Task.sleep(for: .milliseconds(2))
+    try await clock.sleep(for: Seconds(milliseconds: 5))
   }
 }
