@@ -30,6 +30,7 @@ final class FakeCoordinator: ArtifactDestination {
   private struct State {
     var behaviour = Behaviour()
     var connections: [FakeConnection] = []
+    var welcomes = 0
     var messages: [MinerMessage] = []
     var logs: [String: [LogStream: [UInt8]]] = [:]
     var artifacts: [String: [UInt8]] = [:]
@@ -48,6 +49,8 @@ final class FakeCoordinator: ArtifactDestination {
   /// How often leases were to be renewed.
   var renewals: Int { messages.count { if case .renew = $0 { true } else { false } } }
   var connectionCount: Int { state.withLock { $0.connections.count } }
+  /// A welcome has been sent: what is sent now is heard, as the real one sends nothing before it.
+  var hasWelcomed: Bool { state.withLock { $0.welcomes > 0 } }
   var artifacts: [String: [UInt8]] { state.withLock { $0.artifacts } }
   var connection: FakeConnection? { state.withLock { $0.connections.last } }
 
@@ -113,6 +116,7 @@ final class FakeCoordinator: ArtifactDestination {
       return answer(message, &state)
     }
     for answer in answers { connection.deliver(answer) }
+    if case .hello = message { state.withLock { $0.welcomes += 1 } }
   }
 
   private func answer(_ message: MinerMessage, _ state: inout State) -> [MinerCommand] {

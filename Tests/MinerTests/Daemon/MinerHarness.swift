@@ -21,7 +21,7 @@ struct MinerHarness {
     behaviour: (inout FakeCoordinator.Behaviour) -> Void = { _ in }
   ) async throws -> MinerHarness {
     let harness = try MinerHarness(change, behaviour)
-    try await eventually { harness.coordinator.connectionCount > 0 }
+    try await eventually { harness.coordinator.hasWelcomed }
     return harness
   }
 
